@@ -1,0 +1,3 @@
+from podd.cli import main
+
+main()
