@@ -4,7 +4,7 @@ Engines and probes are blocking on purpose: callers run them in threads, never o
 contract suite (tests/contract) holds every implementation, the fakes included, to the same promises.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,13 @@ class LogLine:
     line: str
 
 
+class LogStream(Iterator[LogLine], Protocol):
+    """Log lines as they come. close(), from any thread, ends the iteration: a follower whose reader has
+    left would otherwise wait for as long as the container lives."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerEvent:
     """Something happened to a container of ours; `action` is start, die or remove."""
@@ -103,10 +110,10 @@ class Engine(Protocol):
     def remove(self, name: str) -> None:
         """Kill if it runs and remove it with its disk. A missing container is fine."""
 
-    def logs(self, name: str, *, tail: int | None = None, follow: bool = False) -> Iterator[LogLine]:
+    def logs(self, name: str, *, tail: int | None = None, follow: bool = False) -> LogStream:
         """Lines in the order written; with `follow`, until the container exits. Raises NoSuchContainer."""
 
-    def exec(self, name: str, argv: list[str]) -> ExecResult:
+    def exec(self, name: str, argv: Sequence[str]) -> ExecResult:
         """Run a command inside and wait for it. stdout and stderr come as one text. Raises NoSuchContainer,
         and EngineError when the container is not running."""
 

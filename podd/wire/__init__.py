@@ -1,0 +1,1 @@
+"""Bodies of podd's own API, shared by the server, the client and the command line."""

@@ -1,0 +1,95 @@
+"""From podd's errors to the answers of each surface. The only place that knows status codes."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from podd.domain import errors
+from podd.domain.errors import PoddError
+from podd.ids import RESERVED
+
+log = structlog.get_logger()
+
+STATUS: dict[type[PoddError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.NoCapacity: 400,
+    errors.TooLarge: 400,
+    errors.NotAvailable: 501,
+    errors.StorageFailed: 503,
+}
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+
+INTERNAL = "Something went wrong. Please try again later or contact support."
+
+Shape = Callable[[int, str, str], dict[str, Any]]
+
+
+def job_shape(status: int, title: str, message: str) -> dict[str, Any]:
+    """The job API's error. No numeric `status` except where the gateway itself refuses: a client that
+    ignores the HTTP code reads `status` as a job's state and would poll for ever."""
+    body: dict[str, Any] = {"error": message, "title": title, "detail": message}
+    return {**body, "status": status} if status in (401, 403) else body
+
+
+def rest_v1_shape(status: int, title: str, message: str) -> dict[str, Any]:  # noqa: ARG001 - one shape for all
+    return {"error": message, "message": message, "status": status}
+
+
+def problem_shape(status: int, title: str, message: str) -> dict[str, Any]:
+    """RFC 9457, as REST v2 and podd's own API answer."""
+    return {"title": title, "status": status, "detail": message}
+
+
+def shape_for(path: str) -> tuple[Shape, str]:
+    """The error's shape on this path, and its media type."""
+    if path.startswith("/v1"):
+        return rest_v1_shape, "application/json"
+    if path.startswith("/v2/") and not _is_control_plane(path):
+        return job_shape, "application/json"
+    return problem_shape, "application/problem+json"
+
+
+def _is_control_plane(path: str) -> bool:
+    return path.split("/")[2] in RESERVED
+
+
+def answer(request: Request[Any, Any, Any], status: int, message: str) -> Response[bytes]:
+    shape, media_type = shape_for(request.url.path)
+    body = shape(status, TITLES.get(status, "Error"), message)
+    return Response(json.dumps(body).encode(), status_code=status, media_type=media_type)
+
+
+def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response[bytes]:
+    return answer(request, STATUS.get(type(error), 400), error.message)
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Litestar's own refusals: no such path, no such method, a body it could not read."""
+    response = answer(request, error.status_code, error.detail)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return answer(request, 500, INTERNAL)

@@ -1,0 +1,115 @@
+"""POST /graphql: documents in, `data` and `errors` out, with the status codes RunPod's clients rely on.
+
+A failed operation is still HTTP 200; only a document or variables that make no sense are 400, and a key
+nobody has is 401. `errors` is left out when there are none: the SDK tests for the key alone.
+"""
+
+import json
+from typing import Any
+
+import structlog
+from ariadne import graphql
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse
+from litestar import Response, post
+
+from podd.api.context import AnyRequest, api_of, caller_of, read_body
+from podd.api.errors import INTERNAL
+from podd.api.graphql.resolvers import Context, mutation, query
+from podd.api.graphql.schema import build
+from podd.domain import errors
+from podd.domain.errors import OUT_OF_STOCK, Invalid, NotFound, PoddError
+
+log = structlog.get_logger()
+
+MAX_BODY = 1024 * 1024
+MAX_TOKENS = 10_000
+"""A document with more is an attack, not a question."""
+
+_schema: GraphQLSchema = build(query, mutation)
+
+
+@post("/graphql", status_code=200, include_in_schema=True)
+async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
+    """Run a GraphQL document."""
+    caller = await caller_of(request)
+    data = _parse_body(await read_body(request, MAX_BODY, "1MiB"))
+    if data is None:
+        return _answer(400, {"errors": [_plain_error("The body must be a JSON object with a query.")]})
+    context = Context(api_of(request), caller)
+    understood, result = await graphql(
+        _schema,
+        data,
+        context_value=context,
+        error_formatter=_format,
+        query_parser=_parse,
+        logger="podd.graphql",
+    )
+    found = result.get("errors") or []
+    if understood and _variables_do_not_fit(result, found):
+        return _answer(400, {"errors": [_with_code(error, "BAD_USER_INPUT") for error in found]})
+    return _answer(200 if understood else 400, result)
+
+
+def _parse_body(raw: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        return None
+    variables = body.get("variables")
+    if not isinstance(variables, dict | None):
+        return None
+    operation = body.get("operationName")
+    return {
+        "query": body["query"],
+        "variables": variables or {},
+        "operationName": operation if isinstance(operation, str) and operation else None,
+    }
+
+
+def _parse(_context: object, data: dict[str, Any]) -> DocumentNode:
+    return parse(data["query"], max_tokens=MAX_TOKENS)
+
+
+def _variables_do_not_fit(result: dict[str, Any], found: list[dict[str, Any]]) -> bool:
+    """Nothing was executed: no data, and errors that belong to no field."""
+    return bool(found) and result.get("data") is None and not any(error["path"] for error in found)
+
+
+def _format(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
+    cause = error.original_error
+    path = list(error.path or [])
+    if cause is None:
+        code = "GRAPHQL_PARSE_FAILED" if "Syntax Error" in error.message else "GRAPHQL_VALIDATION_FAILED"
+        return {"message": error.message, "path": path, "extensions": {"code": code}}
+    if isinstance(cause, PoddError):
+        return {"message": cause.message, "path": path, "extensions": {"code": _code(cause, path)}}
+    if isinstance(cause, GraphQLError):
+        return {"message": cause.message, "path": path, "extensions": {"code": "BAD_USER_INPUT"}}
+    log.error("graphql operation failed", path=path, exc_info=cause)
+    return {"message": INTERNAL, "path": path, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+
+
+def _code(error: PoddError, path: list[str | int]) -> str:
+    if isinstance(error, errors.NoCapacity) and error.message == OUT_OF_STOCK:
+        return "SUPPLY_CONSTRAINT"
+    if isinstance(error, NotFound) and path and str(path[0]).startswith("pod"):
+        return "POD_NOT_FOUND"
+    if isinstance(error, Invalid):
+        return "BAD_USER_INPUT"
+    if isinstance(error, errors.StorageFailed):
+        return "INTERNAL_SERVER_ERROR"
+    return "RUNPOD"
+
+
+def _plain_error(message: str) -> dict[str, Any]:
+    return {"message": message, "path": [], "extensions": {"code": "BAD_REQUEST"}}
+
+
+def _with_code(error: dict[str, Any], code: str) -> dict[str, Any]:
+    return {**error, "extensions": {"code": code}}
+
+
+def _answer(status: int, body: dict[str, Any]) -> Response[bytes]:
+    return Response(json.dumps(body).encode(), status_code=status, media_type="application/json")

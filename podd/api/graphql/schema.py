@@ -1,0 +1,80 @@
+"""The executable schema: resolvers bound to schema.graphql, scalars as clients need them, and a clear
+error for every operation of the schema that podd does not offer yet."""
+
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+from ariadne import MutationType, QueryType, ScalarType, make_executable_schema
+from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
+
+from podd.domain.endpoint import FLASH_BOOT
+from podd.domain.errors import NotAvailable
+
+_date_time = ScalarType("DateTime")
+_port = ScalarType("Port")
+_flash_boot = ScalarType("FlashBootType")
+_void = ScalarType("Void")
+_float = ScalarType("Float")
+
+
+@_date_time.value_parser
+def parse_date_time(value: object) -> str | None:
+    """An ISO-8601 instant; the empty string means unset."""
+    if value == "":
+        return None
+    try:
+        return datetime.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise GraphQLError(f"{value!r} is not an instant such as 2026-01-31T12:00:00Z.") from None
+
+
+@_port.value_parser
+def parse_port(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise GraphQLError(f"{value!r} is not a port number.") from None
+
+
+@_flash_boot.value_parser
+def parse_flash_boot(value: object) -> str | None:
+    if value == "":
+        return None
+    if value not in FLASH_BOOT:
+        raise GraphQLError(f"{value!r} is not one of {', '.join(FLASH_BOOT)}.")
+    return str(value)
+
+
+@_float.serializer
+def serialize_float(value: object) -> float | int:
+    """61, never 61.0: Go clients read these fields into integers."""
+    number = float(str(value))
+    return int(number) if number.is_integer() else number
+
+
+@_void.serializer
+def serialize_void(value: object) -> None:  # noqa: ARG001 - nothing is what it stands for
+    return None
+
+
+def build(query: QueryType, mutation: MutationType) -> GraphQLSchema:
+    text = resources.files("podd.api.graphql").joinpath("schema.graphql").read_text()
+    schema = make_executable_schema(text, query, mutation, _date_time, _port, _flash_boot, _void, _float)
+    for root in (schema.query_type, schema.mutation_type):
+        assert isinstance(root, GraphQLObjectType)
+        _refuse_what_is_missing(root)
+    return schema
+
+
+def _refuse_what_is_missing(root: GraphQLObjectType) -> None:
+    for name, field in root.fields.items():
+        if field.resolve is None:
+            field.resolve = _missing(name)
+
+
+def _missing(name: str) -> Any:
+    def resolve(_root: object, _info: GraphQLResolveInfo, **_arguments: object) -> None:
+        raise NotAvailable(f"{name} is not available in this version of podd yet.")
+
+    return resolve

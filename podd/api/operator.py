@@ -1,0 +1,51 @@
+"""The operator's API, under /operator/v1: through the local socket without a key, else with the operator's."""
+
+from litestar import get, post
+from litestar.params import JSONBody
+
+from podd import __version__
+from podd.api.context import AnyRequest, api_of, known_caller_of
+from podd.domain.account import require
+from podd.services import accounts
+from podd.store import census
+from podd.store.db import Reader
+from podd.wire.operator import AccountWish, KeyWish, MachineStatus, NewAccount, NewKey
+
+
+@post("/operator/v1/accounts", status_code=201)
+async def create_account(request: AnyRequest, data: JSONBody[AccountWish]) -> NewAccount:
+    """Make an account with its first API key."""
+    caller, api = await known_caller_of(request), api_of(request)
+    account, _, key = await api.podd.store.write(accounts.create, caller, data.email, data.name, api.now)
+    return NewAccount(account_id=account.id, email=account.email, api_key=key)
+
+
+@post("/operator/v1/keys", status_code=201)
+async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
+    """Make one more API key for an account."""
+    caller, api = await known_caller_of(request), api_of(request)
+    key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
+    return NewKey(key_id=key.id, api_key=secret)
+
+
+@get("/operator/v1/machine")
+async def machine(request: AnyRequest) -> MachineStatus:
+    """How the machine is doing."""
+    caller, api = await known_caller_of(request), api_of(request)
+    require(caller, "machine.read")
+    return await api.podd.store.read(_status, api.engine_name)
+
+
+def _status(db: Reader, engine: str) -> MachineStatus:
+    size = census.take(db)
+    return MachineStatus(
+        version=__version__,
+        engine=engine,
+        gpus=size.gpus,
+        gpus_free=size.gpus - size.gpus_claimed,
+        pods=size.pods,
+        endpoints=size.endpoints,
+    )
+
+
+HANDLERS = [create_account, create_key, machine]

@@ -1,0 +1,141 @@
+"""The command line. Every command takes `--config FILE` after its name and honours PODD_DATA_DIR; those
+that print facts take `--json`. Exit codes: 0 done, 1 failed, 2 wrong use."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from podd import __version__, daemon, doctor, log
+from podd.client import Client, ClientError
+from podd.config import ConfigError, Settings, load
+from podd.daemon import DaemonError
+from podd.wire.operator import AccountWish, KeyWish, NewAccount, NewKey
+
+A = TypeVar("A", bound=BaseModel)
+
+app = typer.Typer(
+    name="podd",
+    help="A GPU rental platform for one machine: pods and serverless endpoints behind RunPod's APIs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+account = typer.Typer(help="Accounts of the people who use this machine.", no_args_is_help=True)
+key = typer.Typer(help="API keys of accounts.", no_args_is_help=True)
+app.add_typer(account, name="account")
+app.add_typer(key, name="key")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Settings file (default: /etc/podd/podd.toml if it is there)."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
+
+
+def main() -> None:
+    app()
+
+
+@app.command()
+def serve(config: Config = None) -> None:
+    """Run the daemon in the foreground until it is told to stop (Ctrl-C or SIGTERM)."""
+    settings = _settings(config)
+    log.configure(settings.log.level, settings.log.format)
+    try:
+        daemon.serve(settings)
+    except DaemonError as error:
+        _fail(str(error))
+
+
+@app.command("doctor")
+def run_doctor(config: Config = None, as_json: AsJson = False) -> None:
+    """Check the machine: engine, GPUs, disk, ports, permissions. Exit code 1 if something fails."""
+    checks = doctor.run(_settings(config))
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        console = Console(highlight=False)
+        for check in checks:
+            console.print(f"{MARKS[check.status]} [bold]{check.name}[/]: {check.detail}", soft_wrap=True)
+            if check.advice:
+                console.print(f"        -> {check.advice}", soft_wrap=True)
+    raise typer.Exit(doctor.exit_code(checks))
+
+
+@app.command()
+def demo(
+    engine: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    config: Config = None,
+) -> None:
+    """Show podd at work: a pod and a serverless job, from nothing to a clean machine, in about a minute."""
+    from podd import demo as show
+
+    raise typer.Exit(show.run(engine, config))
+
+
+@account.command("create")
+def create_account(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    name: Annotated[str | None, typer.Option(help="What to call the account.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make an account and print its first API key, which is not shown again."""
+    made = _ask(config, "/operator/v1/accounts", AccountWish(email=email, name=name), NewAccount)
+    if as_json:
+        print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
+    else:
+        print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
+
+
+@key.command("create")
+def create_key(
+    account: Annotated[str, typer.Option(metavar="ID|EMAIL", help="Whose key it will be.")],
+    name: Annotated[str | None, typer.Option(help="What to call the key.")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make one more API key for an account and print it; it is not shown again."""
+    made = _ask(config, "/operator/v1/keys", KeyWish(account=account, name=name), NewKey)
+    if as_json:
+        print(json.dumps({"key_id": made.key_id, "api_key": made.api_key}))
+    else:
+        print(f"key {made.key_id}\nAPI key {made.api_key}")
+
+
+@app.command()
+def version(config: Config = None) -> None:  # noqa: ARG001 - every command takes it
+    """Print the version."""
+    print(__version__)
+
+
+# Private
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load(config)
+    except ConfigError as error:
+        _fail(str(error), 2)
+
+
+def _ask(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
+    try:
+        return Client.find(_settings(config).data_dir).post(path, wish, answer)
+    except ClientError as error:
+        _fail(str(error))
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    print(f"podd: {message}", file=sys.stderr)
+    raise typer.Exit(code)

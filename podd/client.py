@@ -1,0 +1,67 @@
+"""Speaks to a podd: over the operator's socket on this machine, or to PODD_URL with PODD_API_KEY."""
+
+import os
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class ClientError(Exception):
+    """The request did not succeed; the message says why and what to do."""
+
+
+class Client:
+    """`Client.local(data_dir)` or `Client.remote(url, key)`; `Client.find` chooses by the environment."""
+
+    def __init__(self, http: httpx.Client, where: str) -> None:
+        self._http = http
+        self._where = where
+
+    @classmethod
+    def find(cls, data_dir: Path) -> Self:
+        url = os.environ.get("PODD_URL")
+        return cls.remote(url, os.environ.get("PODD_API_KEY", "")) if url else cls.local(data_dir)
+
+    @classmethod
+    def local(cls, data_dir: Path) -> Self:
+        path = data_dir / "podd.sock"
+        transport = httpx.HTTPTransport(uds=str(path))
+        return cls(httpx.Client(transport=transport, base_url="http://podd", timeout=30), str(path))
+
+    @classmethod
+    def remote(cls, url: str, key: str) -> Self:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return cls(httpx.Client(base_url=url, headers=headers, timeout=30), url)
+
+    def post(self, path: str, body: BaseModel, answer: type[T]) -> T:
+        """Send `body`, read `answer`. Raises ClientError."""
+        return answer.model_validate(self._ask("POST", path, body.model_dump(exclude_none=True)))
+
+    def get(self, path: str, answer: type[T]) -> T:
+        """Read `answer`. Raises ClientError."""
+        return answer.model_validate(self._ask("GET", path, None))
+
+    def _ask(self, method: str, path: str, body: object) -> Any:
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise ClientError(
+                f"podd does not answer at {self._where}: {error}. Is it running? "
+                "Start it with `podd serve`, or set PODD_DATA_DIR or PODD_URL to where it is."
+            ) from error
+        if response.is_success:
+            return response.json()
+        raise ClientError(_reason(response))
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    detail = body.get("detail") or body.get("error") if isinstance(body, dict) else None
+    return str(detail or f"podd answered {response.status_code}.")

@@ -1,0 +1,450 @@
+"""The settings of podd: command line over environment over file over defaults, all checked before use.
+
+Every key is documented in `config/podd.toml`, which a test compares with the classes below. `load`
+refuses what it does not understand: unknown keys, unknown `PODD_` variables and bad values, each in one
+line that says where it was written. Nothing else reads the environment; `Settings()` is the defaults.
+"""
+
+import difflib
+import ipaddress
+import json
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from podd.domain.catalogue import Catalogue, nano_dollars
+
+DEFAULT_FILE = Path("/etc/podd/podd.toml")
+_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+
+NOT_SETTINGS = frozenset(
+    {"PODD_CONFIG", "PODD_URL", "PODD_API_KEY", "PODD_NO_DOCKER_INSTALL", "PODD_FAKE_GPUS"}
+)
+"""`PODD_` variables that are no settings: for the client, the installer and the tests."""
+NOT_SETTINGS_PREFIX = "PODD_TEST_"
+
+
+class ConfigError(Exception):
+    """The settings cannot be used. One line per problem: where it is written, the key, the reason."""
+
+
+def _dollars(value: object) -> int:
+    if isinstance(value, str | Decimal):  # Decimal: a number with a point in the file
+        return nano_dollars(value)
+    raise ValueError("write an amount of dollars as text, for example '0.10'")
+
+
+def _words(value: object) -> object:
+    """A list as text, from the environment or the command line: JSON or separated by commas."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+    except ValueError:  # "[::1]:8484"
+        return value.split(",")
+
+
+def _json(value: object) -> object:
+    """A table, or a list of tables, as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None
+
+
+Dollars = Annotated[int, BeforeValidator(_dollars)]
+"""Nano-dollars in Python; dollars as text ('0.10') where people write them."""
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[int, Field(ge=1)]
+_Word = Annotated[str, StringConstraints(strip_whitespace=True)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Machine(_Section):
+    cloud_type: Literal["SECURE", "COMMUNITY"] = "SECURE"
+    data_center_id: str = "LOCAL-1"
+    host_name: str = Field(default="", validate_default=True)
+    public_ip: str = "127.0.0.1"
+    country_code: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "XX"
+    port_range: Annotated[tuple[Port, Port], BeforeValidator(_words)] = (40000, 49999)
+    memory_gb: Positive | None = None
+    vcpus: Positive | None = None
+    reserved_memory_gb: Annotated[int, Field(ge=0)] = 1
+    reserved_vcpus: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("data_center_id")
+    @classmethod
+    def _as_clients_expect(cls, value: str) -> str:
+        if not re.fullmatch("[A-Z0-9]+(-[A-Z0-9]+)+", value):
+            raise ValueError("must be upper case with a dash, for example LOCAL-1: clients rely on that")
+        return value
+
+    @field_validator("host_name")
+    @classmethod
+    def _own_name(cls, value: str) -> str:
+        return value or socket.gethostname()
+
+    @field_validator("public_ip")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return str(ipaddress.ip_address(value))
+
+    @field_validator("port_range")
+    @classmethod
+    def _in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError(f"the first port, {value[0]}, is above the last, {value[1]}")
+        return value
+
+
+class SimulatedGpus(_Section):
+    type: Annotated[str, Field(min_length=1)]
+    count: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+class GpuPrices(_Section):
+    """Amounts that replace those of the catalogue; None keeps the catalogue's."""
+
+    secure: Dollars | None = None
+    community: Dollars | None = None
+    lowest_bid: Dollars | None = None
+    serverless_second: Dollars | None = None
+    active_discount: Annotated[int, Field(ge=0, le=100)] | None = None
+
+
+class Gpus(_Section):
+    simulated: Annotated[tuple[SimulatedGpus, ...], BeforeValidator(_json)] = ()
+    prices: Annotated[dict[str, GpuPrices], BeforeValidator(_json)] = {}
+
+
+class Limits(_Section):
+    # Jobs
+    run_body_bytes: Positive = 10 * 1024 * 1024
+    runsync_body_bytes: Positive = 20 * 1024 * 1024
+    result_bytes: Positive = 20 * 1024 * 1024
+    stream_chunk_bytes: Positive = 1024 * 1024
+    async_result_seconds: Seconds = 1800
+    sync_result_seconds: Seconds = 60
+    job_ttl_seconds: Seconds = 86400
+    job_ttl_min_seconds: Seconds = 10
+    job_ttl_max_seconds: Seconds = 604800
+    execution_timeout_seconds: Seconds = 600
+    execution_timeout_min_seconds: Seconds = 5
+    execution_timeout_max_seconds: Seconds = 86400
+    job_retries: Annotated[int, Field(ge=0)] = 1
+    runsync_wait_seconds: Seconds = 90
+    runsync_wait_max_seconds: Seconds = 300
+    stream_hold_seconds: Seconds = 8
+    # Workers
+    take_hold_seconds: Seconds = 20
+    ping_interval_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10
+    workers_max: Annotated[int, Field(ge=0)] = 3
+    workers_quota: Annotated[int, Field(ge=0)] = 20
+    idle_timeout_seconds: Seconds = 5
+    init_timeout_seconds: Seconds = 420
+    unhealthy_retry_seconds: Seconds = 3600
+    unhealthy_give_up_seconds: Seconds = 604800
+    cancel_grace_seconds: Seconds = 10
+    # Pods
+    stop_grace_seconds: Seconds = 10
+    spot_grace_seconds: Seconds = 5
+    pod_start_failures: Positive = 5
+    container_disk_gb: Positive = 50
+    # The container engine
+    engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+
+
+class Prices(_Section):
+    container_disk_gb_month: Dollars = nano_dollars("0.10")
+    volume_gb_month: Dollars = nano_dollars("0.10")
+    stopped_volume_gb_month: Dollars = nano_dollars("0.20")
+    network_volume_gb_month: Dollars = nano_dollars("0.07")
+    large_network_volume_gb_month: Dollars = nano_dollars("0.05")
+    large_network_volume_gb: Positive = 1000
+    month_days: Positive = 30
+
+
+class Billing(_Section):
+    mode: Literal["enforce", "track", "off"] = "track"
+    interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+    start_cover_minutes: Annotated[int, Field(ge=0)] = 60
+    low_cover_minutes: Annotated[int, Field(ge=0)] = 10
+    pod_grace_hours: Annotated[int, Field(ge=0)] = 48
+    network_volume_grace_days: Annotated[int, Field(ge=0)] = 7
+    min_deposit: Dollars = nano_dollars("10")
+    spending_limit_hour: Dollars = nano_dollars("80")
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Frozen; `load` is the way to get them, `Settings(...)` is for tests."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_default=True, env_prefix="PODD_", env_nested_delimiter="__"
+    )
+
+    data_dir: Path = Path("/var/lib/podd")
+    listen: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("127.0.0.1:8484",)
+    engine: Literal["auto", "docker", "process"] = "auto"
+    log: Log = Log()
+    machine: Machine = Machine()
+    public_url: str = ""
+    gpus: Gpus = Gpus()
+    limits: Limits = Limits()
+    prices: Prices = Prices()
+    billing: Billing = Billing()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """`listen` as (host, port) pairs."""
+        return [_host_and_port(address) for address in self.listen]
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "podd.sqlite3"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("listen")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("needs at least one address, for example 127.0.0.1:8484")
+        for address in value:
+            _host_and_port(address)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, value: str, info: ValidationInfo) -> str:
+        if not value and "listen" in info.data and "machine" in info.data:
+            host, port = _host_and_port(info.data["listen"][0])
+            return _url(info.data["machine"].public_ip if host in _ANY_ADDRESS else host, port)
+        url = urlsplit(value)
+        if value and (
+            url.scheme not in {"http", "https"} or not url.netloc or url.path.strip("/") or url.query
+        ):
+            raise ValueError("must be http:// or https:// and a host, without a path")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # `load` reads the others, so that it knows who wrote what
+
+
+def load(path: Path | None = None, overrides: Mapping[str, object] = {}) -> Settings:
+    """The settings from the file, the environment and `overrides` (the command line), the later winning.
+
+    The file is `path`, else $PODD_CONFIG, else /etc/podd/podd.toml if that exists. `overrides` is shaped
+    like the file (`{"log": {"level": "debug"}}`) or has dotted keys (`{"log.level": "debug"}`); None stands
+    for an option not given. Raises ConfigError with every problem found.
+    """
+    file = _file_to_read(path)
+    sources = {
+        "file": _read(file) if file else {},
+        "environment": _Environment(Settings)(),
+        "command line": _undotted(overrides),
+    }
+    problems = _unknown_variables()
+    merged: dict[str, Any] = {}
+    for source in sources.values():
+        merged = _merge(merged, source)
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        problems += [_line(details, sources, file) for details in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return settings
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """The shipped catalogue with the operator's prices."""
+    file = shipped("catalogue.toml")
+    try:
+        known = Catalogue.parse(_read(file))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    return known.with_prices({id: p.model_dump(exclude_none=True) for id, p in settings.gpus.prices.items()})
+
+
+def shipped(name: str) -> Path:
+    """A file that comes with podd: from the package, or from config/ of the checkout it runs in."""
+    package = Path(__file__).parent
+    installed = package / "shipped" / name
+    return installed if installed.exists() else package.parent / "config" / name
+
+
+def keys(section: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every key in dotted form, as in `machine.public_ip`."""
+    found: list[str] = []
+    for name, info in section.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, _Section):
+            found += keys(inner, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return found
+
+
+# Private
+
+
+class _Environment(EnvSettingsSource):
+    """PODD_ variables as nested text; the validators read lists and tables, so that errors name the key."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:  # noqa: ARG002
+        return value
+
+
+def _file_to_read(path: Path | None) -> Path | None:
+    if path is None and (named := os.environ.get("PODD_CONFIG")):
+        path = Path(named)
+    if path is None:
+        return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    return path
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from error
+
+
+def _undotted(overrides: Mapping[str, object]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        branch: Any = value
+        for name in reversed(key.split(".")):
+            branch = {name: branch}
+        nested = _merge(nested, branch)
+    return nested
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _unknown_variables() -> list[str]:
+    """Variables with our prefix that belong to no key; inside tables, unknown ones are found later."""
+    known = {variable: variable for variable in (_variable(key.split(".")) for key in keys())}
+    tops = {variable.split("__")[0] for variable in known}
+    return [
+        f"environment: {name}: no such setting{_suggestion(name, known)}"
+        for name in sorted(os.environ)
+        if name.startswith("PODD_")
+        and name not in NOT_SETTINGS
+        and not name.startswith(NOT_SETTINGS_PREFIX)
+        and name.split("__")[0] not in tops
+    ]
+
+
+def _line(details: ErrorDetails, sources: Mapping[str, Mapping[str, Any]], file: Path | None) -> str:
+    """One problem as a line: the topmost source that wrote the value, the key there, the reason."""
+    loc = details["loc"]
+    depths = {name: _depth(source, loc) for name, source in sources.items()}
+    name, depth = next(((n, d) for n, d in reversed(depths.items()) if d), ("settings", len(loc)))
+    key = _dotted(loc)
+    if name == "environment":
+        place = f"environment: {_variable(loc[:depth])}"
+        inside = _dotted(loc[depth:])
+        return f"{place}: {inside + ': ' if inside else ''}{_reason(details, key, as_variable=True)}"
+    return f"{file if name == 'file' else name}: {key}: {_reason(details, key)}"
+
+
+def _depth(source: Any, loc: tuple[int | str, ...]) -> int:
+    """How much of `loc` this source spells as tables, down to the value that contains it; 0: not there."""
+    for depth, part in enumerate(loc):
+        if not isinstance(source, Mapping):
+            return depth
+        if part not in source:
+            return 0
+        source = source[part]
+    return len(loc)
+
+
+def _reason(details: ErrorDetails, key: str, as_variable: bool = False) -> str:
+    if details["type"] == "extra_forbidden":
+        known = keys()
+        return "no such key" + _suggestion(
+            key, {k: _variable(k.split(".")) if as_variable else k for k in known}
+        )
+    if details["type"] == "model_type":
+        return "is a table of keys; set them one by one"
+    error = details.get("ctx", {}).get("error")
+    reason = str(error) if error is not None else details["msg"][:1].lower() + details["msg"][1:]
+    return reason if repr(details["input"]) in reason else f"{reason} (got {details['input']!r})"
+
+
+def _suggestion(name: str, known: Mapping[str, str]) -> str:
+    """`known` maps what is compared to what is shown."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"; did you mean {known[near[0]]}?" if near else ""
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+
+
+def _variable(path: Sequence[int | str]) -> str:
+    return "PODD_" + "__".join(str(part) for part in path).upper()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{address!r} is not host:port, for example 127.0.0.1:8484")
+    return host, int(port)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,173 @@
+"""The HTTP API of one Docker Engine: one client for all threads, a timeout on every wait, podd's errors.
+
+What is asked and what the answer means is decided elsewhere.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Never
+
+import docker
+import requests
+import urllib3
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from docker.types import CancellableStream
+from docker.utils import kwargs_from_env
+
+from podd.containers import answers
+from podd.ports import EngineAway, EngineError
+
+Judge = Callable[[int | None, str], EngineError]
+
+_CHUNK = 64 * 1024
+_POOL = 64
+
+
+class Silent(EngineError):
+    """A stream brought nothing for longer than its reader wanted to wait."""
+
+
+class Connection:
+    """A client that connects when first needed and may be used by many threads at once."""
+
+    def __init__(self, base_url: str | None, timeout: float) -> None:
+        self._base_url = base_url
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+        self._streams: set[Stream] = set()
+        self._closed = False
+
+    @contextmanager
+    def api(self, judge: Judge | None = None) -> Iterator[docker.APIClient]:
+        """The client; what it raises leaves as podd's errors. `judge` turns a refusal into the right one."""
+        try:
+            yield self._connected()
+        except APIError as error:
+            self._raise(error, judge or answers.failure)
+        except json.JSONDecodeError as error:
+            raise EngineAway("The Docker Engine broke off in the middle of an answer.") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, DockerException) as error:
+            raise EngineAway(f"The Docker Engine cannot be reached: {error}.") from error
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        silence: float,
+        judge: Judge | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Iterator["Stream"]:
+        """A long answer, read as it comes. A read that brings nothing for `silence` seconds raises Silent."""
+        with self.api(judge) as client:
+            try:
+                response = client.request(
+                    method,
+                    f"{client.base_url}/v{client.api_version}{path}",
+                    params=params,
+                    headers=headers,
+                    json=body,
+                    stream=True,
+                    timeout=(self._timeout, silence),
+                )
+                response.raise_for_status()
+            except requests.ReadTimeout as error:
+                raise Silent("The Docker Engine has not answered for a while.") from error
+            except requests.HTTPError as error:
+                create_api_error_from_http_exception(error)
+        stream = Stream(response)
+        self._enter(stream)
+        try:
+            yield stream
+        finally:
+            with self._lock:
+                self._streams.discard(stream)
+            response.close()
+
+    def close(self) -> None:
+        """End every open stream and refuse further calls."""
+        with self._lock:
+            self._closed = True
+            client, self._client = self._client, None
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
+        if client is not None:
+            client.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def _connected(self) -> docker.APIClient:
+        if self._closed:
+            raise EngineAway("The connection to the Docker Engine has been closed.")
+        client = self._client
+        if client is None:
+            # Outside the lock: while the engine hangs, each thread waits its own timeout, not everyone's.
+            client = self._connect()
+            with self._lock:
+                spare, self._client = (client, self._client) if self._client else (None, client)
+                client = self._client
+            if spare is not None:
+                spare.close()
+        return client
+
+    def _connect(self) -> docker.APIClient:
+        options: dict[str, Any] = {"timeout": self._timeout, "max_pool_size": _POOL}
+        options |= {"base_url": self._base_url} if self._base_url else kwargs_from_env()
+        return docker.APIClient(**options)
+
+    def _enter(self, stream: "Stream") -> None:
+        with self._lock:
+            self._streams.add(stream)
+        if self._closed:
+            stream.close()
+
+    def _raise(self, error: APIError, judge: Judge) -> Never:
+        message = str(error.explanation or error)
+        if "client version" in message:
+            # The engine was exchanged for one that speaks other versions: the next call negotiates anew.
+            with self._lock:
+                self._client = None
+            raise EngineAway(f"The Docker Engine has changed: {answers.reason(message)}.") from error
+        raise judge(error.status_code, message) from error
+
+
+class Stream:
+    """The body of one long answer. close(), from any thread, ends whoever is reading it."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it arrives. Raises Silent, and EngineAway when the connection breaks."""
+        try:
+            yield from self._response.raw.stream(_CHUNK, decode_content=False)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise Silent("The Docker Engine has sent nothing for a while.") from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise EngineAway(f"The connection to the Docker Engine broke: {error}.") from error
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """The body as JSON objects, one a line. Same errors as `chunks`."""
+        rest = b""
+        try:
+            for chunk in self.chunks():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.strip())
+            if rest.strip():
+                yield json.loads(rest)
+        except json.JSONDecodeError as error:
+            raise EngineAway("The Docker Engine broke off in the middle of a message.") from error
+
+    def close(self) -> None:
+        # The SDK's own way to the socket under a response; a reader that has just finished leaves none.
+        with suppress(OSError, AttributeError):
+            CancellableStream(iter(()), self._response).close()

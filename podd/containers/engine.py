@@ -1,0 +1,391 @@
+"""The Docker Engine behind podd's Engine port.
+
+The calls and their order are here; what they say and what the answers mean is in `spec` and `answers`.
+"""
+
+import json
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from podd.containers import answers
+from podd.containers import spec as asks
+from podd.containers.answers import CpuSample, PullProgress
+from podd.containers.connection import Connection, Silent
+from podd.containers.logs import Log, payloads
+from podd.containers.network import Network
+from podd.containers.sightings import Sightings
+from podd.domain.container import Container, ContainerSpec, RegistryAuth
+from podd.ports import (
+    ContainerEvent,
+    Engine,
+    EngineError,
+    EngineInfo,
+    ExecResult,
+    LogStream,
+    NoSuchContainer,
+    PortTaken,
+    StartRefused,
+    Stats,
+)
+
+Json = dict[str, Any]
+
+_UP = ("running", "paused")
+_EVENTS = {"start": "start", "die": "die", "destroy": "remove"}
+_INIT = "/sbin/docker-init"
+
+_LOCKS = 64
+_COMMAND_WAIT = 2.0
+_EXEC_SILENCE = 600.0
+_SAMPLE_AGE = 60_000_000_000  # nanoseconds after which an earlier CPU sample says nothing about now
+
+
+class DockerEngine(Engine):
+    """The containers of one podd instance on one Docker Engine (20.10 or later). Connects when first used;
+    without `base_url`, to where DOCKER_HOST and its kin point."""
+
+    def __init__(
+        self, instance: str, *, base_url: str | None = None, timeout: float = 30, pull_silence: float = 300
+    ) -> None:
+        self._instance = instance
+        self._filter = f"{asks.INSTANCE}={instance}"
+        self._timeout = timeout
+        self._pull_silence = pull_silence
+        self._connection = Connection(base_url, timeout)
+        self._network = Network(self._connection, instance)
+        self._features: asks.Features | None = None
+        self._start_locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._seen = Sightings()
+        self._cpu: dict[str, CpuSample] = {}
+
+    def info(self) -> EngineInfo:
+        info = self._ask_info()
+        known = self._features = answers.features(info, _mounts())
+        # dockerd does not announce the hook that serves GPU requests; on this host it stands on the PATH.
+        hook = shutil.which("nvidia-container-runtime-hook") is not None
+        return EngineInfo(
+            kind="docker",
+            version=info["ServerVersion"],
+            host_address=answers.gateway(self._network.ensure()),
+            gpus=hook or answers.offers_gpus(known),
+            disk_limits=known.disk_limits,
+        )
+
+    def list(self) -> list[Container]:
+        """One call, plus a look at each container that has changed since the last time."""
+        epoch = self._seen.epoch
+        with self._connection.api() as api:
+            entries = api.containers(all=True, filters={"label": self._filter})
+        self._forget_all_but({entry["Id"] for entry in entries})
+        found = (self._look(entry, epoch) for entry in entries)
+        return [container for container in found if container is not None]
+
+    def start(self, spec: ContainerSpec) -> Container:
+        with self._start_locks[hash(spec.name) % _LOCKS]:
+            there = self._create(spec)
+            if there["State"]["Status"] == "running":
+                return self._container(there)
+            try:
+                return self._run(there)
+            except (StartRefused, PortTaken):
+                # Nothing half-made stays. One that has run before keeps its disk: somebody may want it.
+                if not answers.has_run(there):
+                    self._discard(there["Id"])
+                raise
+            finally:
+                self._seen.forget(there["Id"])
+
+    def stop(self, name: str, grace: float) -> None:
+        with suppress(NoSuchContainer):
+            there = self._own(name)
+            if there["State"]["Status"] in _UP:
+                with self._connection.api() as api:
+                    api.stop(there["Id"], timeout=math.ceil(grace))
+                self._seen.forget(there["Id"])
+
+    def remove(self, name: str) -> None:
+        with suppress(NoSuchContainer):
+            container_id = self._own(name)["Id"]
+            with self._connection.api() as api:
+                try:
+                    api.remove_container(container_id, v=True, force=True)
+                except APIError as error:
+                    if error.status_code != 409:
+                        raise
+                    # Somebody is removing it already.
+                    self._await_gone(container_id)
+
+    def logs(self, name: str, *, tail: int | None = None, follow: bool = False) -> LogStream:
+        container_id = self._own(name)["Id"]
+        return Log(
+            self._connection,
+            container_id,
+            lambda: self._inspect(container_id)["State"]["Status"] in _UP,
+            tail=tail,
+            follow=follow,
+            silence=self._timeout,
+        )
+
+    def exec(self, name: str, argv: Sequence[str]) -> ExecResult:
+        """A command that says nothing for ten minutes is given up, though it may go on inside."""
+        container_id = self._own(name)["Id"]
+        with self._connection.api() as api:
+            exec_id = api.exec_create(container_id, list(argv))["Id"]
+        # We do not ask to upgrade the connection: the SDK loses what comes with the engine's consent.
+        body = {"Detach": False, "Tty": False}
+        path = f"/exec/{exec_id}/start"
+        with self._connection.stream("POST", path, body=body, silence=_EXEC_SILENCE) as stream:
+            output = b"".join(content for _, content in payloads(stream.chunks()))
+        return ExecResult(self._exec_exit_code(exec_id), output.decode(errors="replace"))
+
+    def stats(self, name: str) -> Stats:
+        """The engine measures once a second: the first call for a container takes about that long."""
+        there = self._own(name)
+        if there["State"]["Status"] not in _UP:
+            raise EngineError(f"The container {name} is not running.")
+        before = self._cpu.get(there["Id"])
+        sample = self._sample(there["Id"])
+        if before is None or answers.cpu_sample(sample).at - before.at > _SAMPLE_AGE:
+            before = answers.cpu_sample(sample)
+            sample = self._sample(there["Id"])
+        self._cpu[there["Id"]] = answers.cpu_sample(sample)
+        return answers.stats(sample, before)
+
+    def has_image(self, image: str) -> bool:
+        with self._connection.api() as api:
+            inspect: Callable[[str], Json] = api.inspect_image
+            try:
+                inspect(image)
+            except APIError as error:
+                if error.status_code in (400, 404):
+                    return False
+                raise
+        return True
+
+    def pull(
+        self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
+    ) -> None:
+        """Asks with `auth` alone: what the operator has logged in to is not lent to anyone's image."""
+        said = PullProgress()
+        try:
+            for message in self._pull_messages(image, auth):
+                line = said.line(message, time.monotonic())
+                if line and progress:
+                    progress(line)
+        except Silent as error:
+            silence = f"nothing has come for {self._pull_silence:.0f} seconds"
+            raise EngineError(f"The image {image} could not be pulled: {silence}.") from error
+
+    def events(self) -> Iterator[ContainerEvent]:
+        return self._events(time.time_ns())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def remove_network(self) -> None:
+        """Remove this instance's network; it comes back with the next container. EngineError while in use."""
+        self._network.remove()
+
+    # Looking
+
+    def _ask_info(self) -> Json:
+        with self._connection.api() as api:
+            info: Json = api.info()
+            return info
+
+    def _known_features(self) -> asks.Features:
+        if self._features is None:
+            self._features = answers.features(self._ask_info(), _mounts())
+        return self._features
+
+    def _look(self, entry: Json, epoch: int) -> Container | None:
+        """The container of a list entry; None when it has gone meanwhile."""
+        container_id, mark = entry["Id"], answers.mark(entry)
+        known = self._seen.get(container_id, mark)
+        if known is not None:
+            return known
+        try:
+            inspected = self._inspect(container_id)
+        except NoSuchContainer:
+            return None
+        container = self._container(inspected)
+        if inspected["State"]["Status"] == entry["State"]:
+            self._seen.put(container_id, mark, container, epoch)
+        return container
+
+    def _forget_all_but(self, container_ids: set[str]) -> None:
+        self._seen.keep(container_ids)
+        for gone in set(self._cpu) - container_ids:
+            self._cpu.pop(gone, None)
+
+    def _container(self, inspected: Json) -> Container:
+        return answers.container(inspected, self._network.name)
+
+    def _inspect(self, name_or_id: str) -> Json:
+        with self._connection.api() as api:
+            inspected: Json = api.inspect_container(name_or_id)
+            return inspected
+
+    def _own(self, name: str) -> Json:
+        """The container of this name, if it is one of this instance: nobody else's is to be touched."""
+        there = self._inspect(name)
+        if (there["Config"].get("Labels") or {}).get(asks.INSTANCE) != self._instance:
+            raise NoSuchContainer(f"There is no container {name} of this podd.")
+        return there
+
+    def _sample(self, container_id: str) -> Json:
+        with self._connection.api() as api:
+            sample: Json = api.stats(container_id, stream=False, one_shot=True)
+        if answers.milliseconds(sample["read"]) is None:
+            raise EngineError("The container has just exited.")
+        return sample
+
+    # Starting
+
+    def _create(self, spec: ContainerSpec) -> Json:
+        """The container of this name as it is now: a new one, or the one that an earlier start has left."""
+        self._network.ready()
+        body = asks.create_body(spec, self._instance, self._known_features())
+        with self._connection.api(answers.create_failure) as api:
+            create: Callable[[Json, str], Json] = api.create_container_from_config
+            try:
+                return self._inspect(create(body, spec.name)["Id"])
+            except APIError as error:
+                if error.status_code != 409:
+                    raise
+        try:
+            return self._own(spec.name)
+        except NoSuchContainer as error:
+            raise EngineError(f"The name {spec.name} is taken by a container of somebody else.") from error
+
+    def _run(self, there: Json) -> Container:
+        container_id = there["Id"]
+        with self._connection.api(answers.start_failure) as api:
+            if there["State"]["Status"] == "paused":
+                api.unpause(container_id)
+            else:
+                self._start_on_network(container_id)
+        self._await_command(container_id)
+        return self._container(self._inspect(container_id))
+
+    def _start_on_network(self, container_id: str) -> None:
+        with self._connection.api(answers.start_failure) as api:
+            try:
+                api.start(container_id)
+            except NotFound as error:
+                if "network" not in str(error.explanation):
+                    raise
+                # Somebody has pruned our network since we last looked.
+                self._network.ensure()
+                api.start(container_id)
+
+    def _await_command(self, container_id: str) -> None:
+        """A container's first process is an init, which starts even where the command does not exist. So wait
+        the few milliseconds until the command runs or the init has given up, and raise its reason."""
+        deadline = time.monotonic() + _COMMAND_WAIT
+        while not self._command_runs(container_id) and time.monotonic() < deadline:
+            state = self._inspect(container_id)["State"]
+            if state["Status"] not in _UP:
+                self._check_init(container_id, state)
+                return
+            time.sleep(0.01)
+
+    def _command_runs(self, container_id: str) -> bool:
+        with self._connection.api() as api:
+            try:
+                processes = api.top(container_id, "-eo pid,args")["Processes"] or []
+            except APIError:
+                return False  # it has just exited
+        return any(not process[-1].startswith(_INIT) for process in processes)
+
+    def _check_init(self, container_id: str, state: Json) -> None:
+        if state["ExitCode"] not in (126, 127):
+            return
+        log = Log(self._connection, container_id, lambda: False, tail=1, follow=False, silence=self._timeout)
+        for line in log:
+            refusal = answers.init_failure(line.line)
+            if refusal is not None:
+                raise refusal
+
+    def _discard(self, container_id: str) -> None:
+        # The reason it is discarded for matters more than a failure here: the next start would adopt it.
+        with suppress(EngineError), self._connection.api() as api:
+            api.remove_container(container_id, v=True, force=True)
+
+    def _await_gone(self, container_id: str) -> None:
+        """Raises NoSuchContainer as soon as that is so."""
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            self._inspect(container_id)
+            time.sleep(0.05)
+        raise EngineError("The Docker Engine has been removing the container for too long.")
+
+    # Streams
+
+    def _exec_exit_code(self, exec_id: str) -> int:
+        """The output ends a moment before the engine knows how the command did."""
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            with self._connection.api() as api:
+                exit_code = api.exec_inspect(exec_id)["ExitCode"]
+            if exit_code is not None:
+                return int(exit_code)
+            time.sleep(0.01)
+        raise EngineError("The command has closed its output but goes on.")
+
+    def _pull_messages(self, image: str, auth: RegistryAuth | None) -> Iterator[Json]:
+        def judge(status: int | None, message: str) -> EngineError:
+            return answers.pull_failure(status, message, image)
+
+        with self._connection.stream(
+            "POST",
+            "/images/create",
+            params=asks.pull_params(image),
+            headers=asks.registry_header(auth),
+            silence=self._pull_silence,
+            judge=judge,
+        ) as stream:
+            for message in stream.messages():
+                if "error" in message:
+                    raise judge(None, str(message["error"]))
+                yield message
+
+    def _events(self, since: int) -> Iterator[ContainerEvent]:
+        """`since` in nanoseconds. After a silence it connects anew, so that a dead engine is noticed, and
+        asks for what has happened since the last event."""
+        filters = json.dumps({"type": ["container"], "label": [self._filter], "event": list(_EVENTS)})
+        silent = True
+        while silent and not self._connection.closed:
+            silent = False
+            params = {"filters": filters, "since": asks.seconds(since)}
+            try:
+                with self._connection.stream(
+                    "GET", "/events", params=params, silence=self._timeout
+                ) as stream:
+                    for message in stream.messages():
+                        if message["timeNano"] > since:
+                            since = message["timeNano"]
+                            yield self._event(message)
+            except Silent:
+                silent = True
+            except EngineError:
+                return
+
+    def _event(self, message: Json) -> ContainerEvent:
+        actor = message["Actor"]
+        self._seen.forget(actor["ID"])
+        return ContainerEvent(actor["Attributes"]["name"], _EVENTS[message["Action"]])
+
+
+def _mounts() -> str:
+    with suppress(OSError):
+        return Path("/proc/mounts").read_text()
+    return ""

@@ -1,0 +1,157 @@
+"""What podd asks a Docker Engine for, as plain data: the body of `POST /containers/create` and its kin.
+
+Pure: no client, no I/O. What the engine answers is read in `answers`.
+"""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth
+
+Json = dict[str, Any]
+
+INSTANCE = "podd.instance"
+WORKLOAD = "podd.workload"
+KIND = "podd.kind"
+GENERATION = "podd.generation"
+GPUS = "podd.gpus"
+
+CDI_GPU = "nvidia.com/gpu="
+
+_MIB = 1024 * 1024
+_PIDS = 4096
+_LOG_CAPS = {"max-size": "10m", "max-file": "3"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What this engine can do. `cdi_devices` are the CDI devices it has announced, by full name."""
+
+    disk_limits: bool = False
+    runtimes: frozenset[str] = field(default_factory=frozenset)
+    default_runtime: str = ""
+    cdi_devices: frozenset[str] = field(default_factory=frozenset)
+
+
+def network_name(instance: str) -> str:
+    """The bridge network that the containers of this podd instance share."""
+    return f"podd-{instance}"
+
+
+def network_options(default_bridge: Json) -> dict[str, str]:
+    """Containers on it do not reach each other. An MTU set for the default bridge holds here as well:
+    the engine itself would use 1500, whatever the uplink takes."""
+    options = {"com.docker.network.bridge.enable_icc": "false"}
+    mtu = (default_bridge.get("Options") or {}).get("com.docker.network.driver.mtu")
+    return options | ({"com.docker.network.driver.mtu": mtu} if mtu else {})
+
+
+def create_body(spec: ContainerSpec, instance: str, features: Features) -> Json:
+    """The body of the create call for `spec`."""
+    body: Json = {
+        "Image": spec.image,
+        "Hostname": spec.workload_id,
+        "Env": [f"{name}={value}" for name, value in spec.env],
+        "Labels": labels(spec, instance),
+        "ExposedPorts": {_port(p): {} for p in spec.ports},
+        "StopSignal": "SIGTERM",
+        "HostConfig": _host_config(spec, instance, features),
+    }
+    if spec.command:
+        body["Cmd"] = list(spec.command)
+    if spec.entrypoint:
+        body["Entrypoint"] = list(spec.entrypoint)
+    return body
+
+
+def labels(spec: ContainerSpec, instance: str) -> dict[str, str]:
+    """What a later daemon needs in order to know the container as its own."""
+    return {
+        INSTANCE: instance,
+        WORKLOAD: spec.workload_id,
+        KIND: spec.kind,
+        GENERATION: str(spec.generation),
+        GPUS: ",".join(gpu.uuid for gpu in spec.gpus),
+    }
+
+
+def pull_params(image: str) -> dict[str, str]:
+    """Repository and tag (or digest) of `image`. Without a tag the engine would fetch every tag there is."""
+    repository, at, digest = image.partition("@")
+    if at:
+        return {"fromImage": repository, "tag": digest}
+    path, colon, tag = image.rpartition(":")
+    if not colon or "/" in tag:
+        return {"fromImage": image, "tag": "latest"}
+    return {"fromImage": path, "tag": tag}
+
+
+def registry_header(auth: RegistryAuth | None) -> dict[str, str]:
+    """The header with the credentials of one pull; none leaves the engine to ask anonymously."""
+    if auth is None:
+        return {}
+    login = json.dumps({"username": auth.username, "password": auth.password})
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(login.encode()).decode()}
+
+
+def seconds(nanoseconds: int) -> str:
+    """A moment as the engine's `since` parameters take it: a float would lose the last digits."""
+    return f"{nanoseconds // 1_000_000_000}.{nanoseconds % 1_000_000_000:09d}"
+
+
+def _host_config(spec: ContainerSpec, instance: str, features: Features) -> Json:
+    memory = spec.memory * _MIB
+    config: Json = {
+        "Init": True,
+        "NetworkMode": network_name(instance),
+        "RestartPolicy": {"Name": "no"},
+        "SecurityOpt": ["no-new-privileges"],
+        "PidsLimit": _PIDS,
+        "Memory": memory,
+        "MemorySwap": memory,
+        "NanoCpus": round(spec.cpus * 1_000_000_000),
+        "ShmSize": memory // 2,
+        "LogConfig": {"Type": "json-file", "Config": dict(_LOG_CAPS)},
+        "Mounts": [_mount(m) for m in spec.mounts],
+        "PortBindings": _port_bindings(spec.ports),
+    }
+    config |= _gpu_config(tuple(gpu for gpu in spec.gpus if not gpu.simulated), features)
+    if spec.disk is not None and features.disk_limits:
+        config["StorageOpt"] = {"size": f"{spec.disk}G"}
+    return config
+
+
+def _gpu_config(gpus: tuple[GpuRef, ...], features: Features) -> Json:
+    """Devices by UUID, and the runtime that goes with them.
+
+    Under the nvidia runtime, an image's own NVIDIA_VISIBLE_DEVICES=all hands out every GPU. So a container
+    that gets none, or gets them from CDI, never runs under it, even where it is the default.
+    """
+    plain: Json = {"Runtime": "runc"} if features.default_runtime == "nvidia" else {}
+    if not gpus:
+        return plain
+    cdi_names = [CDI_GPU + gpu.uuid for gpu in gpus]
+    if features.cdi_devices.issuperset(cdi_names):
+        return plain | {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": cdi_names}]}
+    request = {"Driver": "nvidia", "DeviceIDs": [gpu.uuid for gpu in gpus], "Capabilities": [["gpu"]]}
+    # The nvidia runtime serves this request in each of its modes, the bare hook not in its CDI mode.
+    runtime = {"Runtime": "nvidia"} if "nvidia" in features.runtimes else {}
+    return runtime | {"DeviceRequests": [request]}
+
+
+def _mount(mount: Mount) -> Json:
+    # Mounts and not Binds: Binds would create a missing source as an empty directory, without a word.
+    return {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _port(port: PortBinding) -> str:
+    return f"{port.container}/{port.protocol}"
+
+
+def _port_bindings(ports: tuple[PortBinding, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        bindings.setdefault(_port(port), []).append({"HostIp": port.address, "HostPort": str(port.host)})
+    return bindings

@@ -1,0 +1,98 @@
+"""Who may do what: one table for every surface."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from podd.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+
+
+class CallerKind(StrEnum):
+    ANONYMOUS = "anonymous"
+    ACCOUNT = "account"  # an API key of an account
+    WORKLOAD = "workload"  # the key a container finds in RUNPOD_API_KEY
+    OPERATOR = "operator"  # the local socket, or the operator's key
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever sent the request. `workload_id` only for a container's own key."""
+
+    kind: CallerKind
+    account_id: str = ""
+    key_id: str = ""
+    workload_id: str = ""
+
+
+ANONYMOUS = Caller(CallerKind.ANONYMOUS)
+OPERATOR = Caller(CallerKind.OPERATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: str
+    email: str
+    name: str
+    pub_key: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    id: str
+    account_id: str
+    name: str
+    created_at: int
+
+
+_ANYONE = frozenset(CallerKind)
+_ACCOUNT = frozenset({CallerKind.ACCOUNT})
+_POD_TOO = frozenset({CallerKind.ACCOUNT, CallerKind.WORKLOAD})
+_OPERATOR = frozenset({CallerKind.OPERATOR})
+
+PERMISSIONS: dict[str, frozenset[CallerKind]] = {
+    "account.read": _ACCOUNT,
+    "account.create": _OPERATOR,
+    "key.create": _OPERATOR,
+    "catalogue.read": _ANYONE,
+    "pod.create": _ACCOUNT,
+    "pod.list": _ACCOUNT,
+    "pod.read": _POD_TOO,
+    "pod.start": _ACCOUNT,
+    "pod.stop": _POD_TOO,
+    "pod.terminate": _POD_TOO,
+    "template.read": _ACCOUNT,
+    "template.save": _ACCOUNT,
+    "endpoint.read": _ACCOUNT,
+    "endpoint.save": _ACCOUNT,
+    "endpoint.delete": _ACCOUNT,
+    "job.submit": _ACCOUNT,
+    "job.read": _ACCOUNT,
+    "job.cancel": _ACCOUNT,
+    "machine.read": _OPERATOR,
+}
+
+
+def require(caller: Caller, operation: str) -> None:
+    """Raise Unauthenticated or Forbidden unless the table lets this kind of caller do `operation`."""
+    if caller.kind in PERMISSIONS[operation]:
+        return
+    if caller.kind is CallerKind.ANONYMOUS:
+        raise Unauthenticated("Unauthorized")
+    raise Forbidden("Unauthorized")
+
+
+def require_own(caller: Caller, account_id: str, workload_id: str, missing: str) -> None:
+    """Raise NotFound(`missing`) unless the thing is the caller's: foreign looks like missing."""
+    if caller.account_id != account_id:
+        raise NotFound(missing)
+    if caller.kind is CallerKind.WORKLOAD and caller.workload_id != workload_id:
+        raise NotFound(missing)
+
+
+def checked_email(email: str) -> str:
+    """The address in lower case. Raises Invalid."""
+    email = email.strip().lower()
+    local, _, domain = email.partition("@")
+    if not local or not domain or any(c.isspace() for c in email) or len(email) > 254:
+        raise Invalid(f"{email!r} is not an e-mail address.")
+    return email

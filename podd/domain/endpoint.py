@@ -1,0 +1,129 @@
+"""Serverless endpoints: limits, defaults, and what a change of settings means for running workers."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from podd.domain.errors import Invalid
+from podd.domain.words import checked_size
+
+
+class Scaler(StrEnum):
+    QUEUE_DELAY = "QUEUE_DELAY"
+    REQUEST_COUNT = "REQUEST_COUNT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """`gpu_ids` is the comma list of pools as its owner wrote it. Times in the unit their name says.
+
+    `extras` holds what clients store and read back without an effect on podd yet.
+    `completed`, `failed`, `retried` count jobs since the endpoint was made.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    template_id: str
+    gpu_ids: str = ""
+    gpu_count: int = 1
+    idle_timeout_s: int = 5
+    scaler: Scaler = Scaler.QUEUE_DELAY
+    scaler_value: int = 4
+    workers_min: int = 0
+    workers_max: int = 3
+    execution_timeout_ms: int = 600_000
+    flash_boot: str = "OFF"
+    version: int = 0
+    created_at: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    throttled: int = 0
+    image_ready: bool = False
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointChange:
+    """What a caller says about an endpoint; None: not said."""
+
+    name: str | None = None
+    template_id: str | None = None
+    gpu_ids: str | None = None
+    gpu_count: int | None = None
+    idle_timeout_s: int | None = None
+    scaler: str | None = None
+    scaler_value: int | None = None
+    workers_min: int | None = None
+    workers_max: int | None = None
+    execution_timeout_ms: int | None = None
+    flash_boot: str | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+MAX_WORKERS = 1000
+DAY_MS = 86_400_000
+FLASH_BOOT = ("OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT")
+
+# A change of these needs new containers; all else applies to the running ones.
+RELEASING = ("template_id", "gpu_ids", "gpu_count")
+
+
+def settings(change: EndpointChange, base: Endpoint) -> dict[str, Any]:
+    """The checked settings: what `change` says, else what `base` has. Raises Invalid naming the field."""
+    name = (change.name if change.name is not None else base.name).strip()
+    flash_boot = change.flash_boot or base.flash_boot
+    if name.endswith("-fb"):  # how clients before SDK 1.9 switched FlashBoot on
+        flash_boot = "FLASHBOOT"
+    if len(name) < 3 or len(name) > 191:
+        raise Invalid("name must have between 3 and 191 characters.")
+    if flash_boot not in FLASH_BOOT:
+        raise Invalid(f"flashBootType must be one of {', '.join(FLASH_BOOT)}, not {flash_boot!r}.")
+    workers_max = checked_size(change.workers_max, "workersMax", base.workers_max, most=MAX_WORKERS)
+    workers_min = checked_size(change.workers_min, "workersMin", base.workers_min, most=MAX_WORKERS)
+    if workers_min > workers_max:
+        raise Invalid(f"workersMin ({workers_min}) must not be greater than workersMax ({workers_max}).")
+    return {
+        "name": name,
+        "template_id": change.template_id or base.template_id,
+        "gpu_ids": base.gpu_ids if change.gpu_ids is None else change.gpu_ids,
+        "gpu_count": checked_size(change.gpu_count, "gpuCount", base.gpu_count, least=1, most=64),
+        "idle_timeout_s": checked_size(
+            change.idle_timeout_s, "idleTimeout", base.idle_timeout_s, least=1, most=3600
+        ),
+        "scaler": checked_scaler(change.scaler, base.scaler),
+        "scaler_value": checked_size(change.scaler_value, "scalerValue", base.scaler_value, least=1),
+        "workers_min": workers_min,
+        "workers_max": workers_max,
+        "execution_timeout_ms": checked_execution_timeout(
+            change.execution_timeout_ms, base.execution_timeout_ms
+        ),
+        "flash_boot": flash_boot,
+        "extras": {**base.extras, **change.extras},
+    }
+
+
+def checked_scaler(value: str | None, default: Scaler) -> Scaler:
+    if not value:
+        return default
+    try:
+        return Scaler(value)
+    except ValueError:
+        raise Invalid(f"scalerType must be QUEUE_DELAY or REQUEST_COUNT, not {value!r}.") from None
+
+
+def checked_execution_timeout(value: int | None, default: int) -> int:
+    """Milliseconds; 0 means no limit."""
+    if value is None:
+        return default
+    if value != 0 and not 5_000 <= value <= 7 * DAY_MS:
+        raise Invalid(
+            f"executionTimeoutMs must be 0 (no limit) or between 5000 and {7 * DAY_MS}, not {value}."
+        )
+    return value
+
+
+def needs_release(before: Endpoint, after: dict[str, Any]) -> bool:
+    """Whether running workers are outdated by this change."""
+    return any(getattr(before, name) != after[name] for name in RELEASING)

@@ -1,0 +1,182 @@
+"""Jobs of a queue endpoint: what a request may hold, the states, and what a worker's post means.
+
+States: IN_QUEUE → IN_PROGRESS → one of the final ones. A lost attempt goes back to IN_QUEUE; a final
+state never changes.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from podd.domain.errors import Invalid
+
+MIN_EXECUTION_TIMEOUT = 5_000
+MIN_TTL = 10_000
+LONGEST = 7 * 86_400_000
+MIN_WAIT = 1_000
+MAX_WAIT = 300_000
+DEFAULT_WAIT = 90_000
+
+
+class JobStatus(StrEnum):
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A submitted job. `body` is what the worker gets besides its id: `input` and what travels with it.
+
+    `execution_timeout` and `ttl` in milliseconds, None: the endpoint's or podd's default; 0: no limit.
+    """
+
+    body: dict[str, Any]
+    sync: bool = False
+    execution_timeout: int | None = None
+    ttl: int | None = None
+    low_priority: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """`delay` and `execution` in milliseconds. `output`, `progress` and `error` as JSON text / text;
+    None: there is none (which JSON null is not)."""
+
+    id: str
+    endpoint_id: str
+    status: JobStatus
+    sync: bool
+    attempt: int
+    retries: int
+    submitted_at: int
+    enqueued_at: int
+    taken_at: int | None = None
+    ended_at: int | None = None
+    worker_id: str = ""
+    body: str = "{}"
+    progress: str | None = None
+    output: str | None = None
+    error: str | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL
+
+
+def parse_request(raw: bytes, *, sync: bool) -> JobRequest:
+    """A body of /run or /runsync. Raises Invalid in RunPod's words."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Invalid("json is invalid: the body must be a JSON object with an input.") from None
+    if not isinstance(body, dict):
+        raise Invalid("json is invalid: the body must be a JSON object with an input.")
+    if "input" not in body:
+        raise Invalid('json is invalid: "input" is missing.')
+    policy = body.pop("policy", None) or {}
+    if not isinstance(policy, dict):
+        raise Invalid("policy must be an object.")
+    body.pop("id", None)  # the id is podd's to give
+    return JobRequest(
+        body=body,
+        sync=sync,
+        execution_timeout=_milliseconds(policy, "executionTimeout", MIN_EXECUTION_TIMEOUT, zero_ok=True),
+        ttl=_milliseconds(policy, "ttl", MIN_TTL),
+        low_priority=policy.get("lowPriority") is True,
+    )
+
+
+def _milliseconds(policy: dict[str, Any], name: str, least: int, *, zero_ok: bool = False) -> int | None:
+    value = policy.get(name)
+    if value is None:
+        return None
+    if zero_ok and value == 0:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST:
+        raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {LONGEST}.")
+    return value
+
+
+def parse_wait(text: str | None) -> int:
+    """The `wait` of a synchronous call in milliseconds. Raises Invalid in RunPod's words."""
+    if text is None or text == "":
+        return DEFAULT_WAIT
+    if not text.isascii() or not text.isdigit() or not MIN_WAIT <= int(text) <= MAX_WAIT:
+        raise Invalid(f"wait is invalid; must be between {MIN_WAIT} and {MAX_WAIT}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sign of progress: the latest one shows as the output of the running job."""
+
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of a job as its worker tells it. JSON text or None. `refresh`: the worker wants to be
+    started afresh before it gets another job."""
+
+    output: str | None
+    error: str | None
+    refresh: bool = False
+
+    @property
+    def status(self) -> JobStatus:
+        return JobStatus.FAILED if self.error is not None else JobStatus.COMPLETED
+
+
+def parse_post(raw: bytes) -> Progress | Result:
+    """What a worker posted to job-done. Python workers write NaN and Infinity, which JSON does not have:
+    they become null. Raises Invalid when it is not a JSON object."""
+    try:
+        body = json.loads(raw or b"{}")
+    except (ValueError, RecursionError):
+        raise Invalid("The result is not JSON.") from None
+    if not isinstance(body, dict):
+        raise Invalid("The result must be a JSON object.")
+    output = to_json(body["output"]) if "output" in body else None
+    if body.get("status") == JobStatus.IN_PROGRESS:
+        return Progress(output if output is not None else "null")
+    error = body.get("error")
+    if error is not None and not isinstance(error, str):
+        error = to_json(error)
+    return Result(output=output, error=error or None, refresh=body.get("stopPod") is True)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON that every client can read."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+    return value
+
+
+def lost_message(retries: int) -> str:
+    """The error of a job whose workers died under it, in RunPod's words."""
+    return f"job timed out after {retries} retries"
+
+
+EXECUTION_TIMEOUT_MESSAGE = "executionTimeout exceeded"
+EXPIRED_MESSAGE = "The job was not finished within its time to live."

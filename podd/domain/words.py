@@ -1,0 +1,105 @@
+"""Small texts that users write and podd reads: ports, commands, environment variables, sizes."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from podd.domain.errors import Invalid
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
+MAX_ENV_VALUE = 128 * 1024 - 1  # the kernel refuses to start a process with a longer string
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port inside the container: `protocol` is http (through the proxy), tcp or udp."""
+
+    number: int
+    protocol: str
+
+
+def parse_ports(text: str) -> tuple[Port, ...]:
+    """`8888/http,22/tcp` as ports. Raises Invalid naming the part that is wrong."""
+    ports: list[Port] = []
+    for part in (p.strip() for p in text.split(",")):
+        if not part:
+            continue
+        number, _, protocol = part.partition("/")
+        protocol = (protocol or "tcp").lower()
+        if not number.isdigit() or not 1 <= int(number) <= 65535 or protocol not in ("http", "tcp", "udp"):
+            raise Invalid(f"ports: {part!r} is not a port such as 8888/http or 22/tcp.")
+        port = Port(int(number), protocol)
+        if port not in ports:
+            ports.append(port)
+    return tuple(ports)
+
+
+def parse_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """dockerArgs as (entrypoint, command): shell-like words, or a JSON object with `entrypoint` and `cmd`.
+
+    Raises Invalid for unbalanced quotes or a JSON object of another shape.
+    """
+    text = text.strip()
+    if text.startswith("{"):
+        return _parse_json_command(text)
+    try:
+        return (), tuple(shlex.split(text))
+    except ValueError as error:
+        raise Invalid(f"dockerArgs: cannot read {text!r}: {error}.") from error
+
+
+def _parse_json_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise Invalid(f"dockerArgs: not a JSON object: {error}.") from error
+    parts = []
+    for key in ("entrypoint", "cmd"):
+        words = parsed.get(key) or []
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise Invalid(f"dockerArgs: {key!r} must be a list of strings.")
+        parts.append(tuple(words))
+    return parts[0], parts[1]
+
+
+def checked_env(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Environment variables by name; the last of two with one name wins. Raises Invalid."""
+    env: dict[str, str] = {}
+    for name, value in pairs:
+        if not _ENV_NAME.match(name):
+            raise Invalid(f"env: {name!r} is not the name of an environment variable.")
+        if "\0" in value or len(value.encode()) > MAX_ENV_VALUE:
+            raise Invalid(f"env: the value of {name} is longer than 128 KiB or has a zero byte.")
+        env[name] = value
+    return env
+
+
+def checked_size(value: int | None, name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
+    """A whole number within its limits, or the default when not given. Raises Invalid naming the field."""
+    if value is None:
+        return default
+    if not least <= value <= most:
+        raise Invalid(f"{name} must be between {least} and {most}, not {value}.")
+    return value
+
+
+def checked_mount_path(path: str) -> str:
+    """An absolute path that does not hide the system. Raises Invalid."""
+    parts = [part for part in path.split("/") if part]
+    if not path.startswith("/") or ".." in parts or "\0" in path or not parts:
+        raise Invalid(f"volumeMountPath: {path!r} must be an absolute path below /.")
+    if parts[0] in ("proc", "sys", "dev"):
+        raise Invalid(f"volumeMountPath: {path!r} lies in a directory of the system.")
+    return "/" + "/".join(parts)
+
+
+def checked_image(image: str) -> str:
+    """The image's name. Raises Invalid when it is empty or cannot be one."""
+    image = image.strip()
+    if not image:
+        raise Invalid("imageName is required, here or through a template.")
+    if any(c.isspace() for c in image) or len(image) > 512:
+        raise Invalid(f"imageName: {image!r} is not the name of an image.")
+    return image

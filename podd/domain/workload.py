@@ -1,0 +1,104 @@
+"""What pods and serverless workers have in common: something that should run in a container.
+
+`desired` is what somebody wants, `phase` what was last seen. Only the reconciler sets the phase.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from podd.domain.container import GpuRef, container_name
+from podd.domain.words import Port
+
+
+class Kind(StrEnum):
+    POD = "pod"
+    WORKER = "worker"
+
+
+class Desired(StrEnum):
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"  # no container, everything else kept
+    FAILED = "FAILED"  # podd gave up starting it: as STOPPED, the reason says why
+    TERMINATED = "TERMINATED"  # container and volume go, then the workload
+
+
+class Phase(StrEnum):
+    NONE = "NONE"  # no container
+    PULLING = "PULLING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    EXITED = "EXITED"  # the main process ended by itself; it is started again at `retry_at`
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPort:
+    """A port of the container and the host port it is reached at."""
+
+    container: int
+    host: int
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What the container needs. `memory` in MiB, sizes in GB, `cpus` in cores."""
+
+    image: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: dict[str, str]
+    ports: tuple[Port, ...] = ()
+    cpus: int
+    memory: int
+    disk: int
+    volume: int = 0
+    volume_path: str = "/workspace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    id: str
+    kind: Kind
+    account_id: str
+    desired: Desired
+    phase: Phase
+    generation: int
+    needs: Needs
+    gpus: tuple[GpuRef, ...] = ()
+    published: tuple[PublishedPort, ...] = ()
+    grace: float = 10
+    container_id: str = ""
+    address: str = ""
+    started_at: int | None = None
+    exited_at: int | None = None
+    exit_code: int | None = None
+    restarts: int = 0
+    failures: int = 0
+    retry_at: int = 0
+    reason: str = ""
+    created_at: int = 0
+    changed_at: int = 0
+    changed_by: str = ""
+
+    @property
+    def gpu_uuids(self) -> tuple[str, ...]:
+        return tuple(gpu.uuid for gpu in self.gpus)
+
+    @property
+    def container_name(self) -> str:
+        return container_name(self.id, self.generation)
+
+
+FIRST_RETRY = 1_000
+LONGEST_RETRY = 300_000
+STEADY_AFTER = 10_000
+
+
+def retry_delay(failures: int) -> int:
+    """Milliseconds to wait after the n-th failure in a row: 1 s, doubling, 5 min at most."""
+    return int(min(FIRST_RETRY * 2 ** max(failures - 1, 0), LONGEST_RETRY))
+
+
+def ran_steadily(started_at: int | None, ended_at: int) -> bool:
+    """A container that was up this long did start: its end does not count towards giving up."""
+    return started_at is not None and ended_at - started_at >= STEADY_AFTER

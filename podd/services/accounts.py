@@ -1,0 +1,57 @@
+"""Accounts, API keys, and who a presented key belongs to."""
+
+import hmac
+
+from podd import ids
+from podd.domain import account as rules
+from podd.domain.account import Account, ApiKey, Caller, CallerKind
+from podd.domain.errors import Conflict, NotFound
+from podd.domain.template import checked_name
+from podd.ids import DerivedKeys
+from podd.store import accounts, workloads
+from podd.store.db import Reader, Tx
+
+
+def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tuple[Account, ApiKey, str]:
+    """A new account with its first API key; the key itself is only ever given here. Raises Conflict."""
+    rules.require(caller, "account.create")
+    email = rules.checked_email(email)
+    if accounts.by_email(tx, email):
+        raise Conflict(f"There is already an account for {email}.")
+    account = Account(
+        id=ids.account_id(), email=email, name=name or email.partition("@")[0], pub_key="", created_at=now
+    )
+    accounts.insert(tx, account)
+    key, secret = _new_key(tx, account, "first key", now)
+    return account, key, secret
+
+
+def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int) -> tuple[ApiKey, str]:
+    """One more API key for an account named by id or e-mail address."""
+    rules.require(caller, "key.create")
+    found = accounts.get(tx, account) or accounts.by_email(tx, account.strip().lower())
+    if found is None:
+        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+    return _new_key(tx, found, checked_name(name or "key"), now)
+
+
+def caller_of(db: Reader, presented: str, keys: DerivedKeys, operator_key_hash: str) -> Caller | None:
+    """Whose key this is; None for one podd does not know."""
+    key_hash = ids.key_hash(presented)
+    if hmac.compare_digest(key_hash, operator_key_hash):
+        return rules.OPERATOR
+    key = accounts.key_by_hash(db, key_hash)
+    if key is not None:
+        return Caller(CallerKind.ACCOUNT, account_id=key.account_id, key_id=key.id)
+    workload_id = keys.pod_of(presented)
+    workload = workloads.get(db, workload_id) if workload_id else None
+    if workload is None:
+        return None
+    return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
+
+
+def _new_key(tx: Tx, account: Account, name: str, now: int) -> tuple[ApiKey, str]:
+    secret = ids.api_key()
+    key = ApiKey(id=ids.new_id(), account_id=account.id, name=name, created_at=now)
+    accounts.insert_key(tx, key, ids.key_hash(secret))
+    return key, secret

@@ -1,0 +1,118 @@
+"""How many workers each endpoint has: look at the demand, ask the rule, add or let go."""
+
+from podd.domain import scaling
+from podd.domain.endpoint import Endpoint
+from podd.domain.errors import NoCapacity
+from podd.domain.scaling import Demand
+from podd.domain.worker import Worker, WorkerState
+from podd.services import workers
+from podd.services.platform import Platform
+from podd.store import endpoints, jobs, workloads
+from podd.store.db import Tx
+
+
+async def tick(podd: Platform, now: int) -> None:
+    """One look at every endpoint; only those with something to do cost a transaction."""
+    for endpoint_id in await podd.store.read(endpoints.to_scale):
+        await podd.store.write(scale, podd, endpoint_id, now)
+
+
+def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
+    """Bring one endpoint's workers in line with its jobs."""
+    endpoint = endpoints.get(tx, endpoint_id)
+    if endpoint is None:
+        return
+    crew = workloads.workers_of(tx, endpoint.id)
+    _check_starting(tx, podd, crew, now)
+    _replace_outdated(tx, podd, endpoint, crew, now)
+    _let_go_idle(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
+    crew = workloads.workers_of(tx, endpoint.id)
+    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    wanted = scaling.wanted(
+        _demand(tx, endpoint, able, now),
+        scaler=endpoint.scaler,
+        value=endpoint.scaler_value,
+        workers_min=endpoint.workers_min,
+        workers_max=endpoint.workers_max,
+    )
+    short = _add(tx, podd, endpoint, crew, wanted - len(able), now)
+    if short != endpoint.throttled:
+        endpoints.change(tx, endpoint.id, throttled=short)
+
+
+def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
+    starting = sum(worker.state is WorkerState.INITIALIZING for worker in able)
+    since = jobs.waiting_since(tx, endpoint.id, limit=endpoint.workers_max)
+    return Demand(
+        queued=jobs.queued_for_scaling(tx, endpoint.id),
+        in_progress=jobs.counts(tx, endpoint.id).in_progress,
+        waits=tuple(now - at for at in since),
+        starting=starting,
+        ready=len(able) - starting,
+    )
+
+
+def _add(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], missing: int, now: int) -> int:
+    """Get `missing` more workers: unhealthy ones whose rest is over first, then new ones, never more than
+    the endpoint's maximum in all. How many there was no room for."""
+    rested = [w for w in crew if w.unhealthy_until is not None and w.unhealthy_until <= now]
+    while missing > 0 and rested:
+        if not workers.revive(tx, podd, rested.pop(0), endpoint, now):
+            return missing
+        missing -= 1
+    missing = min(missing, endpoint.workers_max - len(crew))
+    while missing > 0:
+        try:
+            workers.add(tx, podd, endpoint, now)
+        except NoCapacity:
+            return missing
+        missing -= 1
+    return 0
+
+
+def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """Stop workers beyond the maximum as soon as they are free, and beyond the minimum once they have been
+    idle for the endpoint's idle timeout. The longest idle go first."""
+    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
+    free.sort(key=lambda w: w.idle_since or now)
+    count = len(able)
+    queued = jobs.counts(tx, endpoint.id).queued
+    for worker in free:
+        if count > endpoint.workers_max:
+            why = f"more workers than the maximum of {endpoint.workers_max}"
+        elif count > endpoint.workers_min and not queued and _idle_too_long(worker, endpoint, now):
+            why = f"idle for {endpoint.idle_timeout_s} s"
+        else:
+            continue
+        if workers.stop(tx, podd, worker, why, now):
+            count -= 1
+
+
+def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
+    return worker.idle_since is not None and now - worker.idle_since >= endpoint.idle_timeout_s * 1000
+
+
+def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """Workers of an older version go once they are free: a tenth of the maximum at a time, at least one."""
+    outdated = [w for w in crew if w.version != endpoint.version]
+    going = max(endpoint.workers_max // 10, 1)
+    for worker in [w for w in outdated if not w.held][:going]:
+        workers.stop(tx, podd, worker, f"outdated by version {endpoint.version}", now)
+
+
+def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
+    """A container that is up but never asks for a job is not a worker."""
+    limit = podd.settings.limits.init_timeout_seconds * 1000
+    for worker in crew:
+        started = worker.workload.started_at
+        if worker.state is WorkerState.INITIALIZING and started and worker.ready_at is None:
+            limit_ms = _init_timeout(worker, limit)
+            if worker.workload.phase == "RUNNING" and now - started > limit_ms:
+                reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
+                workers.crashed(tx, podd, worker.workload, reason, now)
+
+
+def _init_timeout(worker: Worker, default_ms: float) -> float:
+    wish = worker.workload.needs.env.get("RUNPOD_INIT_TIMEOUT", "")
+    return int(wish) * 1000 if wish.isdigit() and int(wish) > 0 else default_ms

@@ -1,0 +1,211 @@
+"""Jobs between podd and its workers: handed out, reported on, stopped, and missed when they get lost.
+
+A job is handed out by marking it IN_PROGRESS for one worker and one attempt. A job whose worker turns out
+not to have it goes back to the front of the queue.
+"""
+
+import hmac
+from dataclasses import dataclass
+
+from podd.domain import job as rules
+from podd.domain.errors import Unauthenticated
+from podd.domain.job import Job, JobStatus, Progress, Result
+from podd.domain.worker import WorkerState
+from podd.domain.workload import Desired
+from podd.services import workers
+from podd.services.jobs import end, find, lose, note_idle
+from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
+from podd.store import events, jobs, workloads
+from podd.store.db import Reader, Tx
+from podd.store.jobs import Held
+from podd.store.workloads import Door
+
+SETTLING = 2_000
+"""A take request that says "I hold nothing" may have crossed with a hand-out this young (ms)."""
+
+STOP_AGAIN_AFTER = 2_000
+"""A worker is told once more to stop a job when it has not let go of it after this long (ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """Who a worker's request says it comes from."""
+
+    endpoint_id: str
+    worker_id: str
+    key: str
+
+
+def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
+    """The worker's door, if the key is that of its present container; None for a container of the past,
+    whose words change nothing any more. Raises Unauthenticated."""
+    door = workloads.door(db, badge.worker_id)
+    if door is None or door.endpoint_id != badge.endpoint_id:
+        raise Unauthenticated("invalid api key")
+    for generation in range(door.generation, 0, -1):
+        if hmac.compare_digest(badge.key, podd.keys.worker(badge.worker_id, generation)):
+            return door if generation == door.generation else None
+    raise Unauthenticated("invalid api key")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No jobs for this worker: its door is closed, or it is a container of the past."""
+
+
+def take(
+    tx: Tx, podd: Platform, badge: Badge, limit: int, holds_nothing: bool, now: int
+) -> list[Job] | Refused:
+    """Hand the next jobs to a worker, at most `limit`; an empty list when none is due.
+
+    `holds_nothing` is the worker's own word that it has no job: any that podd still counts as handed to it
+    is lost, and goes back to the queue first. The first take of a container ends its cold start. Raises
+    Unauthenticated.
+    """
+    door = admit(tx, podd, badge)
+    worker_id = badge.worker_id
+    if door is None or door.desired is not Desired.RUNNING:
+        return Refused()
+    if door.ready_at is None:
+        workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now)
+        events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
+        tx.ring(AUTOSCALE)
+    if holds_nothing:
+        _recover(tx, podd, worker_id, now)
+    if door.closed:
+        return Refused()
+    taken = jobs.take(tx, door.endpoint_id, worker_id, limit, now)
+    if taken:
+        workloads.change_worker(tx, worker_id, idle_since=None, crashes=0)
+    for job in taken:
+        tx.ring(job_bell(job.id))
+    return taken
+
+
+def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, now: int) -> None:
+    """A worker streams a part of its result: a sign of life. Raises Unauthenticated."""
+    if admit(tx, podd, badge) is not None:
+        jobs.note_seen(tx, badge.worker_id, [job_id], now)
+
+
+def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: int) -> None:
+    """The worker says that it cannot work here, and is about to leave. Raises Unauthenticated."""
+    if admit(tx, podd, badge) is None:
+        return
+    worker = workloads.worker(tx, badge.worker_id)
+    if worker is not None and worker.state is not WorkerState.UNHEALTHY:
+        why = f"The worker's own check {check!r} failed: {reason}"
+        workers.crashed(tx, podd, worker.workload, why, now)
+
+
+def put_back(tx: Tx, taken: list[Job], now: int) -> None:
+    """The worker went away before it got these: as if they had never been handed out."""
+    for job in taken:
+        if jobs.requeue(tx, job, counted=False, now=now):
+            tx.ring(queue_bell(job.endpoint_id))
+        note_idle(tx, job.worker_id, now)
+
+
+def post(tx: Tx, podd: Platform, badge: Badge, job_id: str, posted: Progress | Result, now: int) -> None:
+    """What a worker says about a job it has. Posts about anything else are accepted and change nothing.
+    Raises Unauthenticated."""
+    if admit(tx, podd, badge) is None:
+        return
+    worker_id = badge.worker_id
+    job = _held_job(tx, worker_id, job_id)
+    if job is None:
+        jobs.note_stopped(tx, worker_id, job_id)
+        return
+    if isinstance(posted, Progress):
+        jobs.note_progress(tx, job, posted.output, now)
+        tx.ring(job_bell(job.id))
+        return
+    end(tx, podd, job, posted.status, output=posted.output, error=posted.error, now=now)
+    if posted.refresh:
+        workloads.change_worker(tx, worker_id, doors_closed=1)
+        tx.ring(worker_bell(worker_id))
+    workers.refresh_when_empty(tx, podd, worker_id, now)
+
+
+def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str, now: int) -> None:
+    """The worker's result cannot be kept (too large, not JSON): the job fails now, with the reason."""
+    job = _held_job(tx, badge.worker_id, job_id) if admit(tx, podd, badge) else None
+    if job is not None:
+        end(tx, podd, job, JobStatus.FAILED, error=reason, now=now)
+
+
+def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refused:
+    """Jobs the worker should stop and was not told about just now. Raises Unauthenticated."""
+    door = admit(tx, podd, badge)
+    if door is None or door.closed or door.desired is not Desired.RUNNING:
+        return Refused()
+    return jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+
+
+def ping(tx: Tx, podd: Platform, badge: Badge, job_ids: list[str], now: int) -> None:
+    """The worker lives and has these jobs. A job to be stopped that it no longer names is stopped. Raises
+    Unauthenticated."""
+    if admit(tx, podd, badge) is None:
+        return
+    worker_id = badge.worker_id
+    jobs.note_seen(tx, worker_id, job_ids, now)
+    for job_id in jobs.stops_sent(tx, worker_id):
+        if job_id not in job_ids:
+            jobs.note_stopped(tx, worker_id, job_id)
+
+
+def tick(tx: Tx, podd: Platform, now: int) -> None:
+    """Jobs whose time is over: to live, to run, to be heard of, to be remembered, to be stopped."""
+    for job in jobs.expired(tx, now):
+        end(tx, podd, job, JobStatus.TIMED_OUT, error=rules.EXPIRED_MESSAGE, now=now)
+    for held in jobs.overtime(tx, now):
+        _overrun(tx, podd, held, now)
+    silence = max(40_000, int(podd.settings.limits.ping_interval_seconds * 4000))
+    for held in jobs.silent_since(tx, max(now - silence, 0)):
+        if now - podd.booted_at > silence:
+            lose(tx, podd, held, counted=True, now=now)
+    grace = int(podd.settings.limits.cancel_grace_seconds * 1000)
+    for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
+        _force_stop(tx, podd, worker_id, now)
+    jobs.forget(tx, now)
+
+
+# Private
+
+
+def _held_job(tx: Tx, worker_id: str, job_id: str) -> Job | None:
+    door = workloads.door(tx, worker_id)
+    job = jobs.get(tx, door.endpoint_id, job_id) if door else None
+    if job is None or job.worker_id != worker_id or job.status is not JobStatus.IN_PROGRESS:
+        return None
+    return job
+
+
+def _recover(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+    for held in jobs.held_by(tx, worker_id):
+        if held.taken_at > now - SETTLING:
+            continue
+        # A hand-out that podd's own restart cut off is not the job's fault.
+        counted = held.taken_at >= podd.booted_at
+        lose(tx, podd, held, counted=counted, now=now)
+    jobs.note_all_stopped(tx, worker_id, asked_before=now - SETTLING)
+    door = workloads.door(tx, worker_id)
+    if door is not None and door.idle_since is None:
+        note_idle(tx, worker_id, now)
+
+
+def _overrun(tx: Tx, podd: Platform, held: Held, now: int) -> None:
+    job = find(tx, held.endpoint_id, held.id)
+    end(tx, podd, job, JobStatus.FAILED, error=rules.EXECUTION_TIMEOUT_MESSAGE, now=now)
+    worker = workloads.worker(tx, held.worker_id)
+    if worker is not None:
+        workers.restart(tx, podd, worker, f"job {held.id} ran past its execution timeout", now, grace=0)
+
+
+def _force_stop(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+    """The worker did not let go of a job it was told to stop: restart it, unless others run there too."""
+    worker = workloads.worker(tx, worker_id)
+    if worker is None:
+        jobs.note_all_stopped(tx, worker_id, asked_before=now)
+    elif not worker.held:
+        workers.restart(tx, podd, worker, "a cancelled job did not stop", now, grace=0)

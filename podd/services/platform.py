@@ -1,0 +1,80 @@
+"""What every service needs to know about this installation. Made once, by the daemon."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from podd.config import Settings
+from podd.domain.catalogue import Catalogue, GpuType
+from podd.domain.pod import MachineFacts
+from podd.ids import DerivedKeys
+from podd.ports import Clock
+from podd.store import gpus
+from podd.store.db import Reader, Store
+from podd.wakeups import Bells
+
+# Bells.
+RECONCILE = "reconcile"
+AUTOSCALE = "autoscale"
+
+
+def queue_bell(endpoint_id: str) -> str:
+    return f"queue:{endpoint_id}"
+
+
+def job_bell(job_id: str) -> str:
+    return f"job:{job_id}"
+
+
+def worker_bell(worker_id: str) -> str:
+    return f"worker:{worker_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine's size: `vcpus`, and `memory` in MiB that workloads may use."""
+
+    vcpus: int
+    memory: int
+    cuda_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`worker_url` is where containers reach this daemon; `booted_at` when it started."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: Store
+    bells: Bells
+    clock: Clock
+    keys: DerivedKeys
+    host: Host
+    worker_url: str
+    booted_at: int
+    operator_key_hash: str
+
+    @property
+    def volumes(self) -> Path:
+        return self.settings.data_dir / "volumes"
+
+    @property
+    def machine_id(self) -> str:
+        """Twelve characters that name this machine to clients."""
+        return self.keys.host_suffix("machine").ljust(12, "0")
+
+    def facts(self, db: Reader) -> MachineFacts:
+        machine = self.settings.machine
+        return MachineFacts(
+            cloud_type=machine.cloud_type,
+            data_center_id=machine.data_center_id,
+            country_code=machine.country_code,
+            cuda_version=self.host.cuda_version,
+            vcpus=self.host.vcpus,
+            memory=self.host.memory,
+            gpu_count=len(gpus.all_present(db)),
+        )
+
+    def gpu_types(self, db: Reader) -> dict[str, GpuType]:
+        """The types of this machine's GPUs, by id, in the order of the machine."""
+        types = (self.catalogue.type_of(gpu) for gpu in gpus.all_present(db))
+        return {gpu_type.id: gpu_type for gpu_type in types}

@@ -1,0 +1,275 @@
+"""Pods: created, stopped, resumed and terminated by their owner, displaced by others, and followed
+through the ends of their containers."""
+
+from dataclasses import replace
+
+from podd import ids
+from podd.domain import account as who
+from podd.domain import pod as rules
+from podd.domain.account import Caller
+from podd.domain.catalogue import GpuType
+from podd.domain.container import Container
+from podd.domain.errors import NOT_ENOUGH_FREE_GPUS, OUT_OF_STOCK, Conflict, Invalid, NoCapacity, NotFound
+from podd.domain.gpu import GpuRequest
+from podd.domain.pod import Pod, PodRequest
+from podd.domain.workload import Desired, Kind, Phase, Workload, ran_steadily, retry_delay
+from podd.services import capacity
+from podd.services.capacity import Room
+from podd.services.platform import RECONCILE, Platform
+from podd.store import events, gpus, templates, workloads
+from podd.store.db import Reader, Tx
+
+BY_USER = "User"
+BY_PODD = "Runpod"
+
+
+def listed(db: Reader, caller: Caller) -> list[Pod]:
+    who.require(caller, "pod.list")
+    return workloads.pods_of(db, caller.account_id)
+
+
+def own(db: Reader, caller: Caller, pod_id: str, operation: str = "read", to: str = "") -> Pod:
+    """The caller's pod, if it may do `pod.<operation>`. Raises NotFound in the words clients know."""
+    who.require(caller, f"pod.{operation}")
+    missing = f"pod not found to {to}" if to else "pod not found"
+    pod = workloads.pod(db, pod_id)
+    if pod is None:
+        raise NotFound(missing)
+    who.require_own(caller, pod.workload.account_id, pod.id, missing)
+    return pod
+
+
+def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int) -> Pod:
+    """A new pod that should run, with its GPUs, ports and part of the machine.
+
+    Spot pods that bid less may be displaced for it. Raises Invalid, NotFound for a template, NoCapacity.
+    """
+    who.require(caller, "pod.create")
+    template = templates.get(tx, request.template_id) if request.template_id else None
+    if request.template_id and (template is None or template.account_id != caller.account_id):
+        template = None
+        if not request.image:
+            raise NotFound("template not found")
+    needs, args, ports = rules.complete(request, template, podd.settings.limits.container_disk_gb)
+    count = rules.checked_gpu_count(request.gpu_count, least=1 if request.gpu_type_ids else 0)
+    machine = podd.facts(tx)
+    types = podd.gpu_types(tx)
+    type_ids = tuple(t for t in request.gpu_type_ids if t in types) if request.gpu_type_ids else tuple(types)
+    if not rules.suits(request, machine) or (count and not type_ids):
+        raise NoCapacity(OUT_OF_STOCK)
+    if request.bid is not None:
+        type_ids = _affordable(request.bid, [types[type_id] for type_id in type_ids])
+    wanted = GpuRequest(type_ids, count, request.bid)
+    room = capacity.find(tx, podd, wanted, request, no_gpu=OUT_OF_STOCK)
+    gpu_type = types.get(room.type_id)
+    price = rules.price_of(gpu_type, count, request.bid, machine.cloud_type)
+    if request.max_price and price > request.max_price:
+        raise NoCapacity(OUT_OF_STOCK)
+    workload = Workload(
+        id=_new_id(tx),
+        kind=Kind.POD,
+        account_id=caller.account_id,
+        desired=Desired.RUNNING,
+        phase=Phase.NONE,
+        generation=1,
+        needs=replace(needs, cpus=room.share.vcpus, memory=room.share.memory),
+        grace=podd.settings.limits.stop_grace_seconds,
+        created_at=now,
+        changed_at=now,
+        changed_by=f"Rented by {BY_USER}",
+    )
+    pod = Pod(
+        workload=workload,
+        name=(request.name or "").strip() or rules.default_name(needs.image),
+        template_id=template.id if template else "",
+        args=args,
+        ports=ports,
+        gpu_type_id=room.type_id,
+        gpu_count=count,
+        bid=request.bid,
+        price=price,
+        cloud_type=machine.cloud_type,
+    )
+    workloads.insert_pod(tx, pod)
+    workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
+    _take_room(tx, podd, pod.id, room, now)
+    events.add(tx, pod.id, "created", f"created with {_gpus(count, room.type_id)}", now)
+    tx.ring(RECONCILE)
+    return _again(tx, pod.id)
+
+
+def resume(
+    tx: Tx,
+    podd: Platform,
+    caller: Caller,
+    pod_id: str,
+    gpu_count: int | None,
+    now: int,
+    *,
+    bid: int | None = None,
+) -> Pod:
+    """Start a stopped pod again, on its volume, with the GPUs it had or `gpu_count` of them (0 to reach
+    the data). A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
+    pod = own(tx, caller, pod_id, "start", to="resume")
+    if pod.workload.desired not in (Desired.STOPPED, Desired.FAILED):
+        raise Conflict("Cannot resume a pod that is not in exited state")
+    if bid is not None and not pod.spot:
+        raise Invalid("This pod is not a spot pod; resume it without a bid.")
+    bid = pod.bid if bid is None else bid
+    gpu_type = podd.gpu_types(tx).get(pod.gpu_type_id)
+    if bid is not None and gpu_type is not None:
+        rules.checked_bid(bid, gpu_type)
+    count = rules.checked_gpu_count(gpu_count, default=pod.gpu_count, least=0)
+    if count and gpu_type is None:
+        raise NoCapacity(NOT_ENOUGH_FREE_GPUS)
+    wanted = GpuRequest((pod.gpu_type_id,), count, bid)
+    room = capacity.find(tx, podd, wanted, PodRequest(), no_gpu=NOT_ENOUGH_FREE_GPUS)
+    workloads.change(
+        tx,
+        pod.id,
+        desired=Desired.RUNNING,
+        generation=pod.workload.generation + 1,
+        cpus=room.share.vcpus,
+        memory=room.share.memory,
+        grace=podd.settings.limits.stop_grace_seconds,
+        failures=0,
+        retry_at=0,
+        reason="",
+        changed_at=now,
+        changed_by=f"Resumed by {BY_USER}",
+    )
+    workloads.change_pod(
+        tx,
+        pod.id,
+        gpu_count=count,
+        bid=bid,
+        price=rules.price_of(gpu_type, count, bid, podd.settings.machine.cloud_type),
+    )
+    _take_room(tx, podd, pod.id, room, now)
+    events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
+    tx.ring(RECONCILE)
+    return _again(tx, pod.id)
+
+
+def stop(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
+    """Stop a pod: its GPUs are free at once in the books, its volume stays. Stopping twice is fine."""
+    pod = own(tx, caller, pod_id, "stop", to="stop")
+    if pod.workload.desired is Desired.RUNNING:
+        grace = podd.settings.limits.stop_grace_seconds
+        _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_USER}", "", grace, now)
+        events.add(tx, pod.id, "stopped", "stopped by its owner", now)
+    return _again(tx, pod.id)
+
+
+def terminate(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> None:
+    """Destroy a pod and its volume. From here on it is gone for every caller."""
+    pod = own(tx, caller, pod_id, "terminate", to="terminate")
+    grace = podd.settings.limits.stop_grace_seconds
+    _halt(tx, pod.id, Desired.TERMINATED, f"Terminated by {BY_USER}", "", grace, now)
+    workloads.unpublish(tx, pod.id)
+
+
+# What the reconciler tells
+
+
+def exited(
+    tx: Tx, podd: Platform, workload: Workload, container: Container | None, log: str, now: int
+) -> None:
+    """The main process ended by itself: start it again with back-off, and give up on one that never gets
+    going."""
+    code = container.exit_code if container else None
+    ended_at = (container.finished_at if container else None) or now
+    started_at = (container.started_at if container else None) or workload.started_at
+    failures = 1 if ran_steadily(started_at, ended_at) else workload.failures + 1
+    reason = _end_reason(code, log)
+    workloads.change(
+        tx,
+        workload.id,
+        phase=Phase.EXITED,
+        exited_at=container.finished_at if container else now,
+        exit_code=code,
+        restarts=workload.restarts + 1,
+        failures=failures,
+        retry_at=now + retry_delay(failures),
+        reason=reason,
+    )
+    events.add(tx, workload.id, "exited", reason, now)
+    if failures >= podd.settings.limits.pod_start_failures:
+        give_up(tx, podd, workload, f"{reason} podd gave up after {failures} quick ends in a row.", now)
+
+
+def give_up(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+    """This pod cannot run as it is: free what it holds and keep the reason for its owner."""
+    grace = podd.settings.limits.stop_grace_seconds
+    _halt(tx, workload.id, Desired.FAILED, f"Stopped by {BY_PODD}", reason, grace, now)
+    events.add(tx, workload.id, "failed", reason, now)
+
+
+def move_ports(tx: Tx, podd: Platform, workload: Workload, now: int) -> None:
+    """A host port of the pod is in use by something else: give it others."""
+    highest = max((port.host for port in workload.published), default=0)
+    published = capacity.host_ports(tx, podd, workload.needs.ports, above=highest)
+    workloads.unpublish(tx, workload.id)
+    workloads.publish(tx, workload.id, published)
+    workloads.change(tx, workload.id, generation=workload.generation + 1)
+    events.add(tx, workload.id, "ports", "a host port was in use; others were chosen", now)
+    tx.ring(RECONCILE)
+
+
+# Private
+
+
+def _new_id(tx: Tx) -> str:
+    while workloads.get(tx, new := ids.new_id()) is not None or new in ids.RESERVED:
+        pass
+    return new
+
+
+def _affordable(bid: int, types: list[GpuType]) -> tuple[str, ...]:
+    """The types whose lowest bid this bid reaches. Raises Invalid when it reaches none."""
+    within = tuple(gpu_type.id for gpu_type in types if bid >= gpu_type.lowest_bid)
+    if types and not within:
+        rules.checked_bid(bid, min(types, key=lambda gpu_type: gpu_type.lowest_bid))
+    return within
+
+
+def _take_room(tx: Tx, podd: Platform, pod_id: str, room: Room, now: int) -> None:
+    for victim in room.victims:
+        grace = podd.settings.limits.spot_grace_seconds
+        reason = "Its GPU went to an on-demand pod or a higher bid."
+        _halt(tx, victim, Desired.STOPPED, f"Outbid by {BY_PODD}", reason, grace, now)
+        events.add(tx, victim, "outbid", reason, now)
+    gpus.claim(tx, pod_id, room.gpu_uuids, now)
+
+
+def _halt(
+    tx: Tx, workload_id: str, desired: Desired, changed_by: str, reason: str, grace: float, now: int
+) -> None:
+    workloads.change(
+        tx,
+        workload_id,
+        desired=desired,
+        grace=grace,
+        reason=reason,
+        retry_at=0,
+        changed_at=now,
+        changed_by=changed_by,
+    )
+    gpus.release(tx, workload_id)
+    tx.ring(RECONCILE)
+
+
+def _again(db: Reader, pod_id: str) -> Pod:
+    pod = workloads.pod(db, pod_id)
+    assert pod is not None, "read back inside the transaction that wrote it"
+    return pod
+
+
+def _end_reason(code: int | None, log: str) -> str:
+    how = f"with exit code {code}" if code is not None else "because its container vanished"
+    tail = f" Last lines: {log}" if log else ""
+    return f"The container's main process ended {how}.{tail}"
+
+
+def _gpus(count: int, type_id: str) -> str:
+    return f"{count} x {type_id}" if count else "no GPU"

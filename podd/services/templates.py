@@ -1,0 +1,70 @@
+"""Templates: saved by their owner, read by pods and endpoints."""
+
+from dataclasses import replace
+from typing import Any
+
+from podd import ids
+from podd.domain import words
+from podd.domain.account import Caller, require
+from podd.domain.errors import Conflict, NotFound
+from podd.domain.template import Template, checked_name
+from podd.services import endpoints
+from podd.store import templates
+from podd.store.db import Reader, Tx
+
+
+def own(db: Reader, caller: Caller, template_id: str) -> Template:
+    """The caller's template. Raises NotFound."""
+    require(caller, "template.read")
+    template = templates.get(db, template_id)
+    if template is None or template.account_id != caller.account_id:
+        raise NotFound("template not found")
+    return template
+
+
+def listed(db: Reader, caller: Caller) -> list[Template]:
+    require(caller, "template.read")
+    return templates.of_account(db, caller.account_id)
+
+
+def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any], now: int) -> Template:
+    """Make a template, or change the one with this id; what `values` leaves out stays as it is.
+
+    A change releases a new version of every endpoint made from it. Raises Invalid, NotFound, and Conflict
+    for a name that is taken.
+    """
+    require(caller, "template.save")
+    before = own(tx, caller, template_id) if template_id else None
+    template = checked(
+        replace(before, **values)
+        if before
+        else Template(id=ids.new_id(10), account_id=caller.account_id, created_at=now, **_named(values))
+    )
+    namesake = templates.by_name(tx, caller.account_id, template.name)
+    if namesake and namesake.id != template.id:
+        raise Conflict(f"There is already a template named {template.name!r}; choose another name.")
+    if before is None:
+        templates.insert(tx, template)
+    else:
+        templates.replace(tx, template)
+        endpoints.release_all_with(tx, template.id, now)
+    return template
+
+
+def checked(template: Template) -> Template:
+    """The template with its texts tidied. Raises Invalid naming the field."""
+    words.parse_command(template.args)
+    words.parse_ports(template.ports)
+    words.checked_size(template.disk, "containerDiskInGb", 0, least=1)
+    words.checked_size(template.volume, "volumeInGb", 0)
+    return replace(
+        template,
+        name=checked_name(template.name),
+        image=words.checked_image(template.image),
+        env=words.checked_env(template.env.items()),
+        volume_path=words.checked_mount_path(template.volume_path or "/workspace"),
+    )
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "", "image": "", **values}

@@ -1,0 +1,196 @@
+"""Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
+
+from dataclasses import replace
+
+from podd import ids
+from podd.domain import words
+from podd.domain.container import Container
+from podd.domain.endpoint import Endpoint
+from podd.domain.errors import NoCapacity
+from podd.domain.gpu import GpuRequest
+from podd.domain.pod import PodRequest
+from podd.domain.template import Template
+from podd.domain.worker import Worker, forgiven, unhealthy_delay
+from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
+from podd.services import capacity, jobs
+from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
+from podd.store import events, gpus, templates, workloads
+from podd.store.db import Tx
+
+BY_PODD = "Runpod"
+IDLE_STOP_GRACE = 30  # an idle worker leaves within a second or two; this is for one that hangs
+
+
+def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
+    """One more worker that should run. Raises NoCapacity when there is no room for it."""
+    template = templates.get(tx, endpoint.template_id)
+    assert template is not None, "endpoints keep their template from being deleted"
+    room = _room(tx, podd, endpoint)
+    needs = _needs(template)
+    workload = Workload(
+        id=ids.new_id(),
+        kind=Kind.WORKER,
+        account_id=endpoint.account_id,
+        desired=Desired.RUNNING,
+        phase=Phase.NONE,
+        generation=1,
+        needs=replace(needs, cpus=room.share.vcpus, memory=room.share.memory),
+        grace=IDLE_STOP_GRACE,
+        created_at=now,
+        changed_at=now,
+        changed_by=f"Created by {BY_PODD}",
+    )
+    worker = Worker(workload=workload, endpoint_id=endpoint.id, version=endpoint.version)
+    workloads.insert_worker(tx, worker)
+    workloads.publish(tx, worker.id, capacity.host_ports(tx, podd, needs.ports))
+    gpus.claim(tx, worker.id, room.gpu_uuids, now)
+    events.add(tx, worker.id, "created", f"created for endpoint {endpoint.id}", now)
+    tx.ring(RECONCILE)
+    return worker
+
+
+def stop(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> bool:
+    """Let go of a worker that holds no job; False if it got one meanwhile.
+
+    Its door closes in the same transaction, so no job can be handed to it once this is decided.
+    """
+    fresh = workloads.worker(tx, worker.id)
+    if fresh is None or fresh.held:
+        return False
+    remove(tx, podd, fresh, why, now)
+    return True
+
+
+def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
+    """Let go of a worker, whatever it does: jobs it still has go back to the queue, uncounted."""
+    jobs.give_back(tx, podd, worker.id, counted=False, now=now)
+    close_door(tx, worker)
+    workloads.change(
+        tx,
+        worker.id,
+        desired=Desired.TERMINATED,
+        grace=IDLE_STOP_GRACE,
+        changed_at=now,
+        changed_by=f"Stopped by {BY_PODD}",
+    )
+    gpus.release(tx, worker.id)
+    workloads.unpublish(tx, worker.id)
+    events.add(tx, worker.id, "stopped", why, now)
+    tx.ring(RECONCILE)
+    tx.ring(AUTOSCALE)
+
+
+def close_door(tx: Tx, worker: Worker) -> None:
+    """No more jobs for this worker; polls it has open are answered at once."""
+    workloads.change_worker(tx, worker.id, doors_closed=1)
+    tx.ring(worker_bell(worker.id))
+
+
+def restart(
+    tx: Tx, podd: Platform, worker: Worker, why: str, now: int, *, grace: float = IDLE_STOP_GRACE
+) -> None:
+    """A fresh container for the same worker; jobs it still has go back to the queue, uncounted."""
+    jobs.give_back(tx, podd, worker.id, counted=False, now=now)
+    _renew(tx, worker.id, worker.workload.generation, grace)
+    events.add(tx, worker.id, "restarted", why, now)
+    tx.ring(RECONCILE)
+    tx.ring(worker_bell(worker.id))
+
+
+def refresh_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+    """Start afresh a worker that asked for it, once it holds no job."""
+    worker = workloads.worker(tx, worker_id)
+    if worker and worker.doors_closed and not worker.held and worker.workload.desired is Desired.RUNNING:
+        restart(tx, podd, worker, "refreshed on the worker's own wish", now)
+
+
+def exited(
+    tx: Tx, podd: Platform, workload: Workload, container: Container | None, log: str, now: int
+) -> None:
+    """The worker's main process ended while it should run."""
+    worker = workloads.worker(tx, workload.id)
+    assert worker is not None, "a workload of kind worker has its row"
+    code = container.exit_code if container else None
+    if worker.doors_closed and code == 0:
+        restart(tx, podd, worker, "refreshed on the worker's own wish", now)
+        return
+    how = f"exit {code}" if code is not None else "its container vanished"
+    reason = f"The worker's main process ended: {how}." + (f" Last lines: {log}" if log else "")
+    started_at = (container.started_at if container else None) or workload.started_at
+    if forgiven(worker.ready_at, started_at, now):
+        jobs.give_back(tx, podd, worker.id, counted=True, now=now)
+        restart(tx, podd, worker, reason, now)
+        return
+    crashed(tx, podd, workload, reason, now)
+
+
+def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+    """The worker is unhealthy: its jobs go back, its GPUs are free, it rests before the next try."""
+    worker = workloads.worker(tx, workload.id)
+    assert worker is not None, "a workload of kind worker has its row"
+    jobs.give_back(tx, podd, worker.id, counted=True, now=now)
+    limits = podd.settings.limits
+    crashes = worker.crashes + 1
+    rest = unhealthy_delay(int(limits.unhealthy_retry_seconds * 1000), crashes)
+    over = now + rest - workload.created_at > limits.unhealthy_give_up_seconds * 1000
+    workloads.change_worker(
+        tx,
+        worker.id,
+        crashes=crashes,
+        doors_closed=1,
+        ready_at=None,
+        idle_since=None,
+        unhealthy_until=None if over else now + rest,
+        gave_up=over,
+    )
+    workloads.change(tx, worker.id, desired=Desired.FAILED, grace=0, reason=reason, changed_at=now)
+    gpus.release(tx, worker.id)
+    events.add(tx, worker.id, "unhealthy", reason, now)
+    tx.ring(worker_bell(worker.id))
+    tx.ring(RECONCILE)
+    tx.ring(AUTOSCALE)
+
+
+def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> bool:
+    """Try an unhealthy worker again; False when there is no room for it now."""
+    try:
+        room = _room(tx, podd, endpoint)
+    except NoCapacity:
+        return False
+    _renew(tx, worker.id, worker.workload.generation, IDLE_STOP_GRACE)
+    workloads.change_worker(tx, worker.id, unhealthy_until=None)
+    workloads.change(tx, worker.id, desired=Desired.RUNNING, failures=0, retry_at=0, reason="")
+    gpus.claim(tx, worker.id, room.gpu_uuids, now)
+    events.add(tx, worker.id, "retried", "tried again after its rest", now)
+    tx.ring(RECONCILE)
+    return True
+
+
+# Private
+
+
+def _room(tx: Tx, podd: Platform, endpoint: Endpoint) -> capacity.Room:
+    here = podd.gpu_types(tx)
+    wanted = podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(endpoint.gpu_ids)
+    type_ids = tuple(type_id for type_id in wanted if type_id in here)
+    request = GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
+    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker")
+
+
+def _needs(template: Template) -> Needs:
+    entrypoint, command = words.parse_command(template.args)
+    return Needs(
+        image=template.image,
+        entrypoint=entrypoint,
+        command=command,
+        env=template.env,
+        ports=words.parse_ports(template.ports),
+        cpus=0,
+        memory=0,
+        disk=template.disk,
+    )
+
+
+def _renew(tx: Tx, worker_id: str, generation: int, grace: float) -> None:
+    workloads.change_worker(tx, worker_id, doors_closed=0, ready_at=None, idle_since=None)
+    workloads.change(tx, worker_id, generation=generation + 1, phase=Phase.NONE, grace=grace)

@@ -1,0 +1,112 @@
+"""What the reconciler records about workloads of either kind. Every move is fenced by the generation and
+the wish it started from: a report about a container that is no longer wanted changes nothing."""
+
+from podd.domain.container import Container
+from podd.domain.workload import Desired, Kind, Phase, Workload, retry_delay
+from podd.services import pods, workers
+from podd.services.platform import AUTOSCALE, RECONCILE, Platform
+from podd.store import events, workloads
+from podd.store.db import Reader, Tx
+
+
+def current(db: Reader, workload: Workload) -> Workload | None:
+    """The workload as it is now, if it still wants this generation to run."""
+    now = workloads.get(db, workload.id)
+    if now is None or now.desired is not Desired.RUNNING or now.generation != workload.generation:
+        return None
+    return now
+
+
+def note_phase(tx: Tx, workload: Workload, phase: Phase, text: str, at: int) -> bool:
+    """Record that its image is being pulled or its container started; False if that is not wanted now."""
+    if current(tx, workload) is None:
+        return False
+    if workload.phase is not phase:
+        workloads.change(tx, workload.id, phase=phase)
+        events.add(tx, workload.id, phase.lower(), text, at)
+    return True
+
+
+def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> None:
+    """The container runs."""
+    if current(tx, workload) is None:
+        return
+    workloads.change(
+        tx,
+        workload.id,
+        phase=Phase.RUNNING,
+        container_id=container.id,
+        address=container.address,
+        started_at=container.started_at,
+        exit_code=None,
+        reason="",
+    )
+    events.add(tx, workload.id, "running", "container started", at)
+    tx.ring(AUTOSCALE)
+
+
+def note_exit(
+    tx: Tx, podd: Platform, workload: Workload, container: Container | None, log: str, at: int
+) -> None:
+    """The main process ended by itself, or the container vanished."""
+    now = current(tx, workload)
+    if now is None:
+        return
+    if now.kind is Kind.POD:
+        pods.exited(tx, podd, now, container, log, at)
+    else:
+        workers.exited(tx, podd, now, container, log, at)
+    tx.ring(RECONCILE)
+
+
+def note_refusal(tx: Tx, podd: Platform, workload: Workload, reason: str, at: int) -> None:
+    """It can never start as it is: no such image, a bad command, a GPU the engine does not know."""
+    now = current(tx, workload)
+    if now is None:
+        return
+    if now.kind is Kind.POD:
+        pods.give_up(tx, podd, now, reason, at)
+    else:
+        workers.crashed(tx, podd, now, reason, at)
+    tx.ring(RECONCILE)
+
+
+def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
+    """Starting failed this time (the engine is busy or away): try again, later each time."""
+    now = current(tx, workload)
+    if now is None:
+        return
+    failures = now.failures + 1
+    workloads.change(
+        tx,
+        workload.id,
+        phase=Phase.NONE,
+        failures=failures,
+        retry_at=at + retry_delay(failures),
+        reason=reason,
+    )
+    events.add(tx, workload.id, "not started", reason, at)
+
+
+def note_gone(tx: Tx, workload: Workload) -> None:
+    """Nothing runs for it any more. A terminated one is forgotten."""
+    now = workloads.get(tx, workload.id)
+    if now is None or now.desired is Desired.RUNNING:
+        return
+    if now.desired is Desired.TERMINATED:
+        workloads.delete(tx, now.id)
+    else:
+        workloads.change(
+            tx, now.id, phase=Phase.NONE, container_id="", address="", started_at=None, exited_at=None
+        )
+    tx.ring(RECONCILE)
+    tx.ring(AUTOSCALE)
+
+
+def note_reboot(tx: Tx, at: int) -> None:
+    """The host was down: whatever should run starts afresh, on a new container disk."""
+    for workload in workloads.every(tx):
+        if workload.desired is Desired.RUNNING:
+            workloads.change(tx, workload.id, generation=workload.generation + 1)
+            events.add(tx, workload.id, "rebooted", "the machine was restarted", at)
+    tx.ring(RECONCILE)

@@ -1,0 +1,50 @@
+"""Accounts and their API keys."""
+
+from podd.domain.account import Account, ApiKey
+from podd.store.db import Reader, Row, Tx
+
+
+def insert(tx: Tx, account: Account) -> None:
+    tx.insert(
+        "accounts",
+        {
+            "id": account.id,
+            "email": account.email,
+            "name": account.name,
+            "pub_key": account.pub_key,
+            "created_at": account.created_at,
+        },
+    )
+
+
+def get(db: Reader, account_id: str) -> Account | None:
+    return _account(db.row("SELECT * FROM accounts WHERE id = ?", (account_id,)))
+
+
+def by_email(db: Reader, email: str) -> Account | None:
+    return _account(db.row("SELECT * FROM accounts WHERE email = ?", (email,)))
+
+
+def insert_key(tx: Tx, key: ApiKey, key_hash: str) -> None:
+    tx.insert(
+        "api_keys",
+        {
+            "id": key.id,
+            "account_id": key.account_id,
+            "name": key.name,
+            "hash": key_hash,
+            "created_at": key.created_at,
+        },
+    )
+
+
+def key_by_hash(db: Reader, key_hash: str) -> ApiKey | None:
+    """The key, unless it was revoked."""
+    row = db.row("SELECT * FROM api_keys WHERE hash = ? AND revoked_at IS NULL", (key_hash,))
+    if row is None:
+        return None
+    return ApiKey(id=row["id"], account_id=row["account_id"], name=row["name"], created_at=row["created_at"])
+
+
+def _account(row: Row | None) -> Account | None:
+    return Account(**row) if row else None

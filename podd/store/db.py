@@ -1,0 +1,244 @@
+"""The database: one writer thread with group commit, and readers with connections of their own.
+
+A verb is a plain function `verb(tx, ...) -> result`. The writer runs every verb that is waiting inside
+one `BEGIN IMMEDIATE ... COMMIT`, each in a savepoint of its own, and hands out results only after the
+commit. So an answered request is durable, a verb that raises leaves no trace, there is no lock to
+contend for, and a burst of submissions costs one fsync. A verb must not do anything slow.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlite_utils import Database
+
+from podd.domain.errors import PoddError, StorageFailed
+from podd.store.schema import migrations
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Params = Sequence[Any] | dict[str, Any]
+Row = dict[str, Any]
+
+MAX_BATCH = 256
+
+
+class Reader:
+    """Questions to the database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, params: Params = ()) -> list[Row]:
+        cursor = self._connection.execute(sql, params)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+    def row(self, sql: str, params: Params = ()) -> Row | None:
+        found = self.rows(sql, params)
+        return found[0] if found else None
+
+    def value(self, sql: str, params: Params = ()) -> Any:
+        """The first column of the first row, or None."""
+        values = self._connection.execute(sql, params).fetchone()
+        return values[0] if values else None
+
+
+class Tx(Reader):
+    """A verb's hold on the database: it may also change rows, and name bells to ring after the commit."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.rings: list[str] = []
+
+    def run(self, sql: str, params: Params = ()) -> int:
+        """Execute one change; the number of rows it touched."""
+        return self._connection.execute(sql, params).rowcount
+
+    def insert(self, table: str, row: Row) -> None:
+        columns = ", ".join(row)
+        marks = ", ".join(f":{column}" for column in row)
+        self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+
+    def update(self, table: str, key: str, values: Row) -> int:
+        """Set columns of the row whose `id` is `key`; the number of rows touched (0 or 1)."""
+        assignments = ", ".join(f"{column} = :{column}" for column in values)
+        return self.run(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": key})  # noqa: S608
+
+    def ring(self, bell: str) -> None:
+        self.rings.append(bell)
+
+
+@dataclass
+class _Waiting:
+    verb: Callable[[Tx], Any]
+    future: Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+    rings: list[str] = field(default_factory=list)
+
+
+class Store:
+    """The open database file. `on_commit` is told, from the writer thread, which bells to ring."""
+
+    def __init__(
+        self, path: Path, *, on_commit: Callable[[Iterable[str]], None] | None = None, readers: int = 2
+    ) -> None:
+        self.path = path
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = False
+        self._local = threading.local()
+        self._reader_connections: list[sqlite3.Connection] = []
+        self._opened: Future[None] = Future()
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="podd-reader")
+        self._writer = threading.Thread(target=self._write_loop, name="podd-writer", daemon=True)
+        self._writer.start()
+        self._opened.result()
+
+    async def write(self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the verb in the writer; its result once it is on disk. Raises what the verb raised, or
+        StorageFailed when it could not be stored."""
+        return await asyncio.wrap_future(self.submit(verb, *args, **kwargs))
+
+    def submit(
+        self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """`write` for callers outside the event loop."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(StorageFailed("podd is shutting down; send the request again shortly."))
+            return future
+        # A caller that goes away must not take back a change that others may already build on.
+        future.set_running_or_notify_cancel()
+        self._queue.put(_Waiting(lambda tx: verb(tx, *args, **kwargs), future))
+        return future
+
+    async def read(
+        self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run the question on a reader's own connection: it sees everything committed before."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self.ask(question, *args, **kwargs))
+
+    def ask(self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read` in the calling thread. The question sees one consistent snapshot."""
+        connection = self._reader_connection()
+        connection.execute("BEGIN")
+        try:
+            return question(Reader(connection), *args, **kwargs)
+        finally:
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Finish what is queued, then close. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join()
+        self._readers.shutdown(wait=True)
+        for connection in self._reader_connections:
+            connection.close()
+
+    # Private
+
+    def _reader_connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA busy_timeout = 5000")
+            self._local.connection = connection
+            self._reader_connections.append(connection)
+        return connection
+
+    def _write_loop(self) -> None:
+        try:
+            connection = _open_for_writing(self.path)
+        except BaseException as error:
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(None)
+        running = True
+        while running:
+            batch, running = self._next_batch()
+            if batch:
+                self._settle(batch, _commit_together(connection, batch))
+        connection.close()
+
+    def _next_batch(self) -> tuple[list[_Waiting], bool]:
+        """Everything that waits now, at least one; False once the store is to close."""
+        batch: list[_Waiting] = []
+        try:
+            while len(batch) < MAX_BATCH:
+                waiting = self._queue.get(block=not batch)
+                if waiting is None:
+                    return batch, False
+                batch.append(waiting)
+        except queue.Empty:
+            pass
+        return batch, True
+
+    def _settle(self, batch: list[_Waiting], failure: StorageFailed | None) -> None:
+        rings: list[str] = []
+        for waiting in batch:
+            error = failure or waiting.error
+            if error is None:
+                rings.extend(waiting.rings)
+                waiting.future.set_result(waiting.result)
+            else:
+                waiting.future.set_exception(error)
+        if rings and self._on_commit is not None:
+            self._on_commit(dict.fromkeys(rings))
+
+
+def _open_for_writing(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA foreign_keys = ON")
+    migrations.apply(Database(connection))
+    return connection
+
+
+def _commit_together(connection: sqlite3.Connection, batch: list[_Waiting]) -> StorageFailed | None:
+    """Run the batch in one transaction. A failure returned here means that nothing of it was stored."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for waiting in batch:
+            _run_in_savepoint(connection, waiting)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        return StorageFailed(f"The database could not store the change: {error}.")
+    return None
+
+
+def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> None:
+    tx = Tx(connection)
+    connection.execute("SAVEPOINT verb")
+    try:
+        waiting.result = waiting.verb(tx)
+        waiting.rings = tx.rings
+    except Exception as error:
+        if not connection.in_transaction:
+            # SQLite itself rolled everything back (disk full, I/O error): the whole batch is lost.
+            raise sqlite3.OperationalError(str(error)) from error
+        connection.execute("ROLLBACK TO verb")
+        waiting.error = _as_storage_failure(error)
+    connection.execute("RELEASE verb")
+
+
+def _as_storage_failure(error: Exception) -> Exception:
+    if isinstance(error, sqlite3.OperationalError) and not isinstance(error, PoddError):
+        return StorageFailed(f"The database could not store the change: {error}.")
+    return error

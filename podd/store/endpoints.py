@@ -1,0 +1,101 @@
+"""Serverless endpoints."""
+
+import json
+from typing import Any
+
+from podd.domain.endpoint import Endpoint, Scaler
+from podd.store.db import Reader, Row, Tx
+
+
+def insert(tx: Tx, endpoint: Endpoint) -> None:
+    tx.insert(
+        "endpoints",
+        {
+            "id": endpoint.id,
+            "account_id": endpoint.account_id,
+            "created_at": endpoint.created_at,
+            "version": endpoint.version,
+            **_settings(
+                {
+                    "name": endpoint.name,
+                    "template_id": endpoint.template_id,
+                    "gpu_ids": endpoint.gpu_ids,
+                    "gpu_count": endpoint.gpu_count,
+                    "idle_timeout_s": endpoint.idle_timeout_s,
+                    "scaler": endpoint.scaler,
+                    "scaler_value": endpoint.scaler_value,
+                    "workers_min": endpoint.workers_min,
+                    "workers_max": endpoint.workers_max,
+                    "execution_timeout_ms": endpoint.execution_timeout_ms,
+                    "flash_boot": endpoint.flash_boot,
+                    "extras": endpoint.extras,
+                }
+            ),
+        },
+    )
+
+
+def change(tx: Tx, endpoint_id: str, **values: Any) -> int:
+    return tx.update("endpoints", endpoint_id, _settings(values))
+
+
+def count(tx: Tx, endpoint_id: str, column: str) -> None:
+    """Add one to `completed`, `failed` or `retried`."""
+    tx.run(f"UPDATE endpoints SET {column} = {column} + 1 WHERE id = ?", (endpoint_id,))  # noqa: S608
+
+
+def get(db: Reader, endpoint_id: str) -> Endpoint | None:
+    row = db.row("SELECT * FROM endpoints WHERE id = ?", (endpoint_id,))
+    return _endpoint(row) if row else None
+
+
+def of_account(db: Reader, account_id: str) -> list[Endpoint]:
+    rows = db.rows("SELECT * FROM endpoints WHERE account_id = ? ORDER BY created_at, id", (account_id,))
+    return [_endpoint(row) for row in rows]
+
+
+def every(db: Reader) -> list[Endpoint]:
+    return [_endpoint(row) for row in db.rows("SELECT * FROM endpoints ORDER BY created_at, id")]
+
+
+def to_scale(db: Reader) -> list[str]:
+    """Ids of endpoints that have, want or may want workers."""
+    rows = db.rows(
+        "SELECT id FROM endpoints WHERE workers_min > 0 OR throttled > 0 "
+        "OR EXISTS (SELECT 1 FROM workers WHERE workers.endpoint_id = endpoints.id) "
+        "OR EXISTS (SELECT 1 FROM jobs WHERE jobs.endpoint_id = endpoints.id AND status = 'IN_QUEUE') "
+        "ORDER BY created_at, id"
+    )
+    return [row["id"] for row in rows]
+
+
+def using_template(db: Reader, template_id: str) -> list[Endpoint]:
+    rows = db.rows("SELECT * FROM endpoints WHERE template_id = ? ORDER BY created_at, id", (template_id,))
+    return [_endpoint(row) for row in rows]
+
+
+def delete(tx: Tx, endpoint_id: str) -> None:
+    """The endpoint with all its jobs. Its workers must be gone or going."""
+    tx.run("DELETE FROM jobs WHERE endpoint_id = ?", (endpoint_id,))
+    tx.run("DELETE FROM workers WHERE endpoint_id = ?", (endpoint_id,))
+    tx.run("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+
+
+def _settings(values: Row) -> Row:
+    row = dict(values)
+    if "extras" in row:
+        row["extras_json"] = json.dumps(row.pop("extras"))
+    return row
+
+
+def _endpoint(row: Row) -> Endpoint:
+    row = dict(row)
+    extras = json.loads(row.pop("extras_json"))
+    return Endpoint(
+        **{
+            **row,
+            "scaler": Scaler(row["scaler"]),
+            "image_ready": bool(row["image_ready"]),
+            "extras": extras,
+        }
+    )

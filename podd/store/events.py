@@ -1,0 +1,24 @@
+"""What happened to a workload, an endpoint or the machine: the lines of its system log."""
+
+from dataclasses import dataclass
+
+from podd.store.db import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: int
+    kind: str
+    text: str
+
+
+def add(tx: Tx, subject: str, kind: str, text: str, at: int) -> None:
+    tx.insert("events", {"at": at, "subject": subject, "kind": kind, "text": text})
+
+
+def of(db: Reader, subject: str, limit: int = 100) -> list[Event]:
+    """The last `limit` events of the subject, oldest first."""
+    rows = db.rows(
+        "SELECT at, kind, text FROM events WHERE subject = ? ORDER BY id DESC LIMIT ?", (subject, limit)
+    )
+    return [Event(**row) for row in reversed(rows)]

@@ -1,0 +1,276 @@
+"""Jobs. Every change of state names the state and the attempt it starts from; none changed, none moved."""
+
+from dataclasses import dataclass
+
+from podd.domain.job import Job, JobStatus
+from podd.store.db import Reader, Row, Tx
+
+# Order of hand-out: jobs that were lost once, then the normal ones, then those of low priority.
+RANK_REQUEUED, RANK_NORMAL, RANK_LOW = 0, 1, 2
+
+_COLUMNS = (
+    "id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, ended_at, "
+    "worker_id, body_json, progress_json, output_json, error"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    queued: int
+    in_progress: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job a worker has: when it was handed out, and when the worker last showed that it has it."""
+
+    id: str
+    endpoint_id: str
+    worker_id: str
+    attempt: int
+    retries: int
+    taken_at: int
+    seen_at: int
+
+
+def insert(tx: Tx, job: Job, *, low_priority: bool, execution_timeout: int, expires_at: int) -> None:
+    tx.insert(
+        "jobs",
+        {
+            "id": job.id,
+            "endpoint_id": job.endpoint_id,
+            "status": job.status.value,
+            "sync": job.sync,
+            "rank": RANK_LOW if low_priority else RANK_NORMAL,
+            "submitted_at": job.submitted_at,
+            "enqueued_at": job.enqueued_at,
+            "execution_timeout": execution_timeout,
+            "expires_at": expires_at,
+            "body_json": job.body,
+        },
+    )
+
+
+def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
+    row = db.row(f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))  # noqa: S608
+    return _job(row) if row else None
+
+
+def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list[Job]:
+    """Hand the next jobs to the worker."""
+    rows = tx.rows(
+        "UPDATE jobs SET status = 'IN_PROGRESS', worker_id = :worker, taken_at = :now, seen_at = :now, "  # noqa: S608
+        "attempt = attempt + 1, progress_json = NULL WHERE seq IN (SELECT seq FROM jobs "
+        "WHERE endpoint_id = :endpoint AND status = 'IN_QUEUE' ORDER BY rank, seq LIMIT :limit) "
+        f"RETURNING {_COLUMNS}, rank, seq",
+        {"worker": worker_id, "now": now, "endpoint": endpoint_id, "limit": limit},
+    )
+    rows.sort(key=lambda row: (row.pop("rank"), row.pop("seq")))
+    return [_job(row) for row in rows]
+
+
+def end(
+    tx: Tx,
+    job: Job | Held,
+    status: JobStatus,
+    *,
+    from_status: JobStatus,
+    output: str | None = None,
+    error: str | None = None,
+    ended_at: int,
+    forget_at: int,
+) -> bool:
+    """Move a job to a final state, from `from_status` of the attempt in hand; False if it is not there
+    any more."""
+    return bool(
+        tx.run(
+            "UPDATE jobs SET status = ?, output_json = ?, error = ?, ended_at = ?, forget_at = ?, "
+            "progress_json = NULL WHERE id = ? AND status = ? AND attempt = ?",
+            (
+                status.value,
+                output,
+                error,
+                ended_at,
+                forget_at,
+                job.id,
+                from_status.value,
+                job.attempt,
+            ),
+        )
+    )
+
+
+def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
+    """Put a running job back to the front of the queue; False if this attempt is over already."""
+    return bool(
+        tx.run(
+            "UPDATE jobs SET status = 'IN_QUEUE', worker_id = '', taken_at = NULL, seen_at = NULL, "
+            "progress_json = NULL, rank = ?, retries = retries + ?, enqueued_at = ? "
+            "WHERE id = ? AND status = 'IN_PROGRESS' AND attempt = ?",
+            (RANK_REQUEUED, int(counted), now, job.id, job.attempt),
+        )
+    )
+
+
+def note_progress(tx: Tx, job: Job, output: str, now: int) -> bool:
+    return bool(
+        tx.run(
+            "UPDATE jobs SET progress_json = ?, seen_at = ? "
+            "WHERE id = ? AND status = 'IN_PROGRESS' AND attempt = ?",
+            (output, now, job.id, job.attempt),
+        )
+    )
+
+
+def note_seen(tx: Tx, worker_id: str, job_ids: list[str], now: int) -> None:
+    """The worker says it has these jobs; ids that are not its own are passed over."""
+    for job_id in job_ids:
+        tx.run(
+            "UPDATE jobs SET seen_at = ? WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
+            (now, job_id, worker_id),
+        )
+
+
+def note_all_seen(tx: Tx, now: int) -> None:
+    """podd was not there to hear the workers: nobody counts as silent for that time."""
+    tx.run("UPDATE jobs SET seen_at = ? WHERE status = 'IN_PROGRESS'", (now,))
+
+
+def held_by(db: Reader, worker_id: str) -> list[Held]:
+    return _held(db, "worker_id = ?", (worker_id,))
+
+
+def silent_since(db: Reader, before: int) -> list[Held]:
+    """Running jobs nobody has said a word about since `before`."""
+    return _held(db, "seen_at < ?", (before,))
+
+
+def overtime(db: Reader, now: int) -> list[Held]:
+    """Running jobs past their execution timeout."""
+    return _held(db, "execution_timeout > 0 AND taken_at + execution_timeout <= ?", (now,))
+
+
+def expired(db: Reader, now: int) -> list[Job]:
+    """Jobs that are not finished and past their time to live."""
+    rows = db.rows(
+        f"SELECT {_COLUMNS} FROM jobs WHERE expires_at <= ? "  # noqa: S608
+        "AND status IN ('IN_QUEUE', 'IN_PROGRESS') LIMIT 500",
+        (now,),
+    )
+    return [_job(row) for row in rows]
+
+
+def forget(tx: Tx, now: int, limit: int = 500) -> int:
+    """Delete finished jobs whose time is over; how many."""
+    return tx.run(
+        "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE forget_at <= ? LIMIT ?)", (now, limit)
+    )
+
+
+def counts(db: Reader, endpoint_id: str) -> Counts:
+    return Counts(
+        queued=db.value(
+            "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE'", (endpoint_id,)
+        ),
+        in_progress=db.value(
+            "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_PROGRESS'", (endpoint_id,)
+        ),
+    )
+
+
+def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:
+    """When the oldest queued jobs that count for scaling were enqueued."""
+    rows = db.rows(
+        "SELECT enqueued_at FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ? "
+        "ORDER BY rank, seq LIMIT ?",
+        (endpoint_id, RANK_LOW, limit),
+    )
+    return [row["enqueued_at"] for row in rows]
+
+
+def queued_for_scaling(db: Reader, endpoint_id: str) -> int:
+    """Queued jobs, those of low priority left out."""
+    number: int = db.value(
+        "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ?",
+        (endpoint_id, RANK_LOW),
+    )
+    return number
+
+
+# Jobs to be stopped on their worker
+
+
+def ask_stop(tx: Tx, job_id: str, now: int) -> None:
+    tx.run("UPDATE jobs SET stop_asked_at = ? WHERE id = ?", (now, job_id))
+
+
+def send_stops(tx: Tx, worker_id: str, now: int, *, sent_before: int) -> list[str]:
+    """The worker's jobs to stop, and note that it is told; those it was told of since are left out."""
+    rows = tx.rows(
+        "UPDATE jobs SET stop_sent_at = ? WHERE worker_id = ? AND stop_asked_at IS NOT NULL "
+        "AND (stop_sent_at IS NULL OR stop_sent_at <= ?) RETURNING id",
+        (now, worker_id, sent_before),
+    )
+    return [row["id"] for row in rows]
+
+
+def stops_sent(db: Reader, worker_id: str) -> list[str]:
+    """Jobs the worker was told to stop and has not let go of, as far as podd knows."""
+    rows = db.rows(
+        "SELECT id FROM jobs WHERE worker_id = ? AND stop_asked_at IS NOT NULL AND stop_sent_at IS NOT NULL",
+        (worker_id,),
+    )
+    return [row["id"] for row in rows]
+
+
+def deaf_workers(db: Reader, *, asked_before: int) -> list[str]:
+    """Workers that have not let go of a job they were to stop."""
+    rows = db.rows(
+        "SELECT DISTINCT worker_id FROM jobs WHERE stop_asked_at IS NOT NULL AND stop_asked_at <= ?",
+        (asked_before,),
+    )
+    return [row["worker_id"] for row in rows]
+
+
+def note_stopped(tx: Tx, worker_id: str, job_id: str) -> None:
+    tx.run(
+        "UPDATE jobs SET stop_asked_at = NULL, stop_sent_at = NULL WHERE id = ? AND worker_id = ?",
+        (job_id, worker_id),
+    )
+
+
+def note_all_stopped(tx: Tx, worker_id: str, *, asked_before: int) -> None:
+    tx.run(
+        "UPDATE jobs SET stop_asked_at = NULL, stop_sent_at = NULL "
+        "WHERE worker_id = ? AND stop_asked_at IS NOT NULL AND stop_asked_at <= ?",
+        (worker_id, asked_before),
+    )
+
+
+def _held(db: Reader, where: str, params: tuple[object, ...]) -> list[Held]:
+    rows = db.rows(
+        "SELECT id, endpoint_id, worker_id, attempt, retries, taken_at, seen_at FROM jobs "  # noqa: S608
+        f"WHERE status = 'IN_PROGRESS' AND {where} ORDER BY seq",
+        params,
+    )
+    return [Held(**row) for row in rows]
+
+
+def _job(row: Row) -> Job:
+    return Job(
+        id=row["id"],
+        endpoint_id=row["endpoint_id"],
+        status=JobStatus(row["status"]),
+        sync=bool(row["sync"]),
+        attempt=row["attempt"],
+        retries=row["retries"],
+        submitted_at=row["submitted_at"],
+        enqueued_at=row["enqueued_at"],
+        taken_at=row["taken_at"],
+        ended_at=row["ended_at"],
+        worker_id=row["worker_id"],
+        body=row["body_json"],
+        progress=row["progress_json"],
+        output=row["output_json"],
+        error=row["error"],
+    )

@@ -1,0 +1,56 @@
+"""Templates."""
+
+import json
+
+from podd.domain.template import Template
+from podd.store.db import Reader, Row, Tx
+
+
+def insert(tx: Tx, template: Template) -> None:
+    tx.insert("templates", _row(template))
+
+
+def replace(tx: Tx, template: Template) -> None:
+    tx.update("templates", template.id, _row(template))
+
+
+def get(db: Reader, template_id: str) -> Template | None:
+    return _template(db.row("SELECT * FROM templates WHERE id = ?", (template_id,)))
+
+
+def by_name(db: Reader, account_id: str, name: str) -> Template | None:
+    return _template(db.row("SELECT * FROM templates WHERE account_id = ? AND name = ?", (account_id, name)))
+
+
+def of_account(db: Reader, account_id: str) -> list[Template]:
+    rows = db.rows("SELECT * FROM templates WHERE account_id = ? ORDER BY created_at, id", (account_id,))
+    return [_from(row) for row in rows]
+
+
+def _row(template: Template) -> Row:
+    return {
+        "id": template.id,
+        "account_id": template.account_id,
+        "name": template.name,
+        "image": template.image,
+        "args": template.args,
+        "disk": template.disk,
+        "volume": template.volume,
+        "volume_path": template.volume_path,
+        "ports": template.ports,
+        "env_json": json.dumps(template.env),
+        "serverless": template.serverless,
+        "registry_auth_id": template.registry_auth_id,
+        "extras_json": json.dumps(template.extras),
+        "created_at": template.created_at,
+    }
+
+
+def _template(row: Row | None) -> Template | None:
+    return _from(row) if row else None
+
+
+def _from(row: Row) -> Template:
+    row = dict(row)
+    env, extras = json.loads(row.pop("env_json")), json.loads(row.pop("extras_json"))
+    return Template(**{**row, "serverless": bool(row["serverless"]), "env": env, "extras": extras})

@@ -1,0 +1,275 @@
+"""Workloads, and the two things they can be: pods and workers."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from podd.domain.container import GpuRef
+from podd.domain.pod import Pod
+from podd.domain.words import parse_ports
+from podd.domain.worker import Worker
+from podd.domain.workload import Desired, Kind, Needs, Phase, PublishedPort, Workload
+from podd.store.db import Reader, Row, Tx
+
+
+def insert(tx: Tx, workload: Workload) -> None:
+    needs = workload.needs
+    tx.insert(
+        "workloads",
+        {
+            "id": workload.id,
+            "kind": workload.kind.value,
+            "account_id": workload.account_id,
+            "desired": workload.desired.value,
+            "phase": workload.phase.value,
+            "generation": workload.generation,
+            "image": needs.image,
+            "entrypoint_json": json.dumps(needs.entrypoint),
+            "command_json": json.dumps(needs.command),
+            "env_json": json.dumps(needs.env),
+            "ports": ",".join(f"{port.number}/{port.protocol}" for port in needs.ports),
+            "cpus": needs.cpus,
+            "memory": needs.memory,
+            "disk": needs.disk,
+            "volume": needs.volume,
+            "volume_path": needs.volume_path,
+            "grace": workload.grace,
+            "created_at": workload.created_at,
+            "changed_at": workload.changed_at,
+            "changed_by": workload.changed_by,
+        },
+    )
+
+
+def get(db: Reader, workload_id: str) -> Workload | None:
+    return next(iter(_workloads(db, "WHERE id = ?", (workload_id,))), None)
+
+
+def every(db: Reader) -> list[Workload]:
+    return _workloads(db)
+
+
+def change(tx: Tx, workload_id: str, **values: Any) -> int:
+    """Set columns of a workload; the number of rows touched. Enumerations may be given as such."""
+    return tx.update("workloads", workload_id, values)
+
+
+def reserved_memory(db: Reader) -> int:
+    """MiB promised to workloads that run or should."""
+    total: int = db.value("SELECT COALESCE(SUM(memory), 0) FROM workloads WHERE desired = 'RUNNING'")
+    return total
+
+
+def delete(tx: Tx, workload_id: str) -> None:
+    for table, column in (
+        ("claims", "workload_id"),
+        ("published_ports", "workload_id"),
+        ("pods", "id"),
+        ("workers", "id"),
+        ("workloads", "id"),
+    ):
+        tx.run(f"DELETE FROM {table} WHERE {column} = ?", (workload_id,))  # noqa: S608
+
+
+# Host ports
+
+
+def used_host_ports(db: Reader) -> set[int]:
+    return {row["host_port"] for row in db.rows("SELECT host_port FROM published_ports")}
+
+
+def publish(tx: Tx, workload_id: str, ports: Iterable[PublishedPort]) -> None:
+    for port in ports:
+        tx.insert(
+            "published_ports",
+            {
+                "host_port": port.host,
+                "workload_id": workload_id,
+                "container_port": port.container,
+                "protocol": port.protocol,
+            },
+        )
+
+
+def unpublish(tx: Tx, workload_id: str) -> None:
+    tx.run("DELETE FROM published_ports WHERE workload_id = ?", (workload_id,))
+
+
+# Pods
+
+
+def insert_pod(tx: Tx, pod: Pod) -> None:
+    insert(tx, pod.workload)
+    tx.insert(
+        "pods",
+        {
+            "id": pod.id,
+            "name": pod.name,
+            "template_id": pod.template_id,
+            "args": pod.args,
+            "ports": pod.ports,
+            "gpu_type_id": pod.gpu_type_id,
+            "gpu_count": pod.gpu_count,
+            "bid": pod.bid,
+            "price": pod.price,
+            "cloud_type": pod.cloud_type,
+            "registry_auth_id": pod.registry_auth_id,
+        },
+    )
+
+
+def pod(db: Reader, pod_id: str) -> Pod | None:
+    """A pod that is not terminated."""
+    found = _pods(db, "pods.id = ?", (pod_id,))
+    return found[0] if found else None
+
+
+def pods_of(db: Reader, account_id: str) -> list[Pod]:
+    """All pods of the account that are not terminated, oldest first."""
+    return _pods(db, "workloads.account_id = ?", (account_id,))
+
+
+def change_pod(tx: Tx, pod_id: str, **values: Any) -> int:
+    return tx.update("pods", pod_id, values)
+
+
+# Workers
+
+
+def insert_worker(tx: Tx, worker: Worker) -> None:
+    insert(tx, worker.workload)
+    tx.insert("workers", {"id": worker.id, "endpoint_id": worker.endpoint_id, "version": worker.version})
+
+
+def worker(db: Reader, worker_id: str) -> Worker | None:
+    found = _workers(db, "workers.id = ?", (worker_id,))
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a worker's request is let in by: little enough to be read for each one."""
+
+    endpoint_id: str
+    generation: int
+    desired: Desired
+    closed: bool
+    ready_at: int | None
+    idle_since: int | None
+
+
+def door(db: Reader, worker_id: str) -> Door | None:
+    row = db.row(
+        "SELECT workers.endpoint_id, workloads.generation, workloads.desired, "
+        "workers.doors_closed AS closed, workers.ready_at, workers.idle_since "
+        "FROM workers JOIN workloads ON workloads.id = workers.id WHERE workers.id = ?",
+        (worker_id,),
+    )
+    return Door(**{**row, "desired": Desired(row["desired"]), "closed": bool(row["closed"])}) if row else None
+
+
+def workers_of(db: Reader, endpoint_id: str) -> list[Worker]:
+    """All workers of the endpoint that are not gone, oldest first."""
+    return _workers(db, "workers.endpoint_id = ? AND workloads.desired != 'TERMINATED'", (endpoint_id,))
+
+
+def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
+    return tx.update("workers", worker_id, values)
+
+
+# Private
+
+
+def _workloads(db: Reader, where: str = "", params: tuple[Any, ...] = ()) -> list[Workload]:
+    rows = db.rows(f"SELECT * FROM workloads {where} ORDER BY created_at, id", params)  # noqa: S608
+    if not rows:
+        return []
+    gpus = _grouped(
+        db.rows(
+            "SELECT claims.workload_id, gpus.uuid, gpus.simulated FROM claims "
+            "JOIN gpus ON gpus.uuid = claims.gpu_uuid ORDER BY gpus.position"
+        )
+    )
+    published = _grouped(db.rows("SELECT * FROM published_ports ORDER BY container_port"))
+    return [_workload(row, gpus.get(row["id"], []), published.get(row["id"], [])) for row in rows]
+
+
+def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["workload_id"], []).append(row)
+    return groups
+
+
+def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
+    return Workload(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        account_id=row["account_id"],
+        desired=Desired(row["desired"]),
+        phase=Phase(row["phase"]),
+        generation=row["generation"],
+        needs=Needs(
+            image=row["image"],
+            entrypoint=tuple(json.loads(row["entrypoint_json"])),
+            command=tuple(json.loads(row["command_json"])),
+            env=json.loads(row["env_json"]),
+            ports=parse_ports(row["ports"]),
+            cpus=row["cpus"],
+            memory=row["memory"],
+            disk=row["disk"],
+            volume=row["volume"],
+            volume_path=row["volume_path"],
+        ),
+        gpus=tuple(GpuRef(gpu["uuid"], bool(gpu["simulated"])) for gpu in gpus),
+        published=tuple(
+            PublishedPort(port["container_port"], port["host_port"], port["protocol"]) for port in published
+        ),
+        grace=row["grace"],
+        container_id=row["container_id"],
+        address=row["address"],
+        started_at=row["started_at"],
+        exited_at=row["exited_at"],
+        exit_code=row["exit_code"],
+        restarts=row["restarts"],
+        failures=row["failures"],
+        retry_at=row["retry_at"],
+        reason=row["reason"],
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+        changed_by=row["changed_by"],
+    )
+
+
+def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:
+    rows = db.rows(
+        "SELECT pods.* FROM pods JOIN workloads ON workloads.id = pods.id "  # noqa: S608
+        f"WHERE {where} AND workloads.desired != 'TERMINATED' ORDER BY workloads.created_at, pods.id",
+        params,
+    )
+    return [Pod(workload=workload, **row) for workload, row in _with_workloads(db, rows)]
+
+
+def _workers(db: Reader, where: str, params: tuple[Any, ...]) -> list[Worker]:
+    rows = db.rows(
+        "SELECT workers.*, (SELECT COUNT(*) FROM jobs WHERE jobs.worker_id = workers.id "  # noqa: S608
+        "AND jobs.status = 'IN_PROGRESS') AS held "
+        "FROM workers JOIN workloads ON workloads.id = workers.id "
+        f"WHERE {where} ORDER BY workloads.created_at, workers.id",
+        params,
+    )
+    workers = []
+    for workload, row in _with_workloads(db, rows):
+        row.update(doors_closed=bool(row["doors_closed"]), gave_up=bool(row["gave_up"]))
+        workers.append(Worker(workload=workload, **row))
+    return workers
+
+
+def _with_workloads(db: Reader, rows: list[Row]) -> list[tuple[Workload, Row]]:
+    """Each row with the workload of its `id`, which is taken out of the row."""
+    if not rows:
+        return []
+    marks = ", ".join("?" for _ in rows)
+    workloads = {w.id: w for w in _workloads(db, f"WHERE id IN ({marks})", tuple(r["id"] for r in rows))}
+    return [(workloads[row.pop("id")], row) for row in rows]

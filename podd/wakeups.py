@@ -1,0 +1,72 @@
+"""Bells: how one part of the daemon tells another that a row may have changed.
+
+A ring carries no news. Whoever waits re-reads the database, so a lost ring costs one poll interval and
+nothing else. Listen first, then read, then wait: that order cannot miss a ring.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+CLOSING = ""
+"""The bell everybody hears: podd is leaving."""
+
+
+class Listener:
+    """Somebody waiting for one or more bells."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def hear(self) -> None:
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """True when a bell rang since the last wait (also before this call); False after `seconds`."""
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
+
+
+class Bells:
+    """All bells of the daemon, by name. Ring from any thread; listen on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
+        self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
+        self.closed = False
+
+    def ring(self, names: Iterable[str]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring, tuple(names))
+
+    @contextmanager
+    def listen(self, *names: str) -> Iterator[Listener]:
+        listener = Listener()
+        names = (*names, CLOSING)
+        for name in names:
+            self._listeners[name].add(listener)
+        if self.closed:
+            listener.hear()
+        try:
+            yield listener
+        finally:
+            for name in names:
+                self._listeners[name].discard(listener)
+                if not self._listeners[name]:
+                    del self._listeners[name]
+
+    def close(self) -> None:
+        """The daemon is leaving: whoever waits is woken, and finds `closed` set."""
+        self.closed = True
+        self._ring((CLOSING,))
+
+    def _ring(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            for listener in self._listeners.get(name, ()):
+                listener.hear()

@@ -1,0 +1,13 @@
+"""Waiting for what happens in other threads and processes: for a condition, never for a time."""
+
+import time
+from collections.abc import Callable
+
+
+def eventually(holds: Callable[[], object], seconds: float = 10) -> None:
+    """Return as soon as it holds; fail when it does not in good time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"It did not come to hold within {seconds} seconds.")
+        time.sleep(0.01)
