@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 
 from podd import __version__, daemon, doctor, log
 from podd.client import Client, ClientError
@@ -66,9 +67,10 @@ def run_doctor(config: Config = None, as_json: AsJson = False) -> None:
     else:
         console = Console(highlight=False)
         for check in checks:
-            console.print(f"{MARKS[check.status]} [bold]{check.name}[/]: {check.detail}", soft_wrap=True)
+            name, detail = escape(check.name), escape(check.detail)
+            console.print(f"{MARKS[check.status]} [bold]{name}[/]: {detail}", soft_wrap=True)
             if check.advice:
-                console.print(f"        -> {check.advice}", soft_wrap=True)
+                console.print(f"        -> {escape(check.advice)}", soft_wrap=True)
     raise typer.Exit(doctor.exit_code(checks))
 
 

@@ -31,7 +31,6 @@ from podd.api.context import Api
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.declared import DeclaredProbe, JoinedProbe
-from podd.domain.catalogue import Catalogue
 from podd.ids import DerivedKeys
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
@@ -100,7 +99,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
         engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
-        probe = _probe(settings, known)
+        nvml = NvmlProbe()
+        closing.callback(nvml.close)
+        probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = _ways_in(settings, info)
         podd = Platform(
             settings=settings,
@@ -115,6 +116,10 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
             operator_key_hash=identity.operator_key_hash,
         )
         await _take_stock(podd, probe)
+        if nvml.problem:
+            log.info("no NVIDIA GPUs", reason=nvml.problem)
+        for uuid, reason in nvml.reasons.items():
+            log.warning("gpu unhealthy", gpu=uuid, reason=reason)
         async with _at_work(podd, engine, probe) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away))
@@ -255,11 +260,6 @@ def _choose_engine(settings: Settings, identity: _Identity) -> tuple[Engine, Eng
             log.warning("docker does not answer; using plain processes without isolation", reason=str(error))
     processes = ProcessEngine(identity.instance, settings.data_dir / "processes")
     return processes, processes.info()
-
-
-def _probe(settings: Settings, known: Catalogue) -> GpuProbe:
-    nvml = NvmlProbe()
-    return JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
 
 
 def _host(settings: Settings, cuda_version: str | None) -> Host:

@@ -33,7 +33,7 @@ JSON = "application/json"
 async def run(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes]:
     """Queue a job and answer with its id."""
     caller, api = await known_caller_of(request), api_of(request)
-    wish = await _read_wish(request, api.podd.settings.limits.run_body_bytes, sync=False)
+    wish = await _read_wish(request, api, api.podd.settings.limits.run_body_bytes, sync=False)
     job = await api.podd.store.write(jobs.submit, api.podd, caller, endpoint_id, wish, api.now)
     return _json(_brief(job))
 
@@ -42,8 +42,8 @@ async def run(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes
 async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes]:
     """Queue a job and answer with its result, or with its state when the wait is over."""
     caller, api = await known_caller_of(request), api_of(request)
-    wait_ms = parse_wait(request.query_params.get("wait"))
-    wish = await _read_wish(request, api.podd.settings.limits.runsync_body_bytes, sync=True)
+    wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
+    wish = await _read_wish(request, api, api.podd.settings.limits.runsync_body_bytes, sync=True)
     job = await api.podd.store.write(jobs.submit, api.podd, caller, endpoint_id, wish, api.now)
     job = await _await_end(request, api, caller, job, wait_ms)
     return _json(_full(job) if job.final else _brief(job))
@@ -68,7 +68,7 @@ async def status_sync(
 ) -> Response[bytes]:
     """The job once it is finished, or as it is when the wait is over."""
     caller, api = await known_caller_of(request), api_of(request)
-    wait_ms = parse_wait(request.query_params.get("wait"))
+    wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
     await request.body()
     job = await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)
     return _json(_full(await _await_end(request, api, caller, job, wait_ms)))
@@ -117,11 +117,11 @@ HANDLERS = [run, runsync, status, status_sync, cancel, health, not_yet]
 # Private
 
 
-async def _read_wish(request: AnyRequest, limit: int, *, sync: bool) -> JobRequest:
+async def _read_wish(request: AnyRequest, api: Api, limit: int, *, sync: bool) -> JobRequest:
     raw = await read_body(request, limit, mebibytes(limit))
     if len(raw) < LARGE:
-        return parse_request(raw, sync=sync)
-    return await asyncio.to_thread(parse_request, raw, sync=sync)
+        return parse_request(raw, sync=sync, limits=api.podd.job_limits)
+    return await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
 
 
 async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wait_ms: int) -> Job:

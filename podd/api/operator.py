@@ -1,4 +1,4 @@
-"""The operator's API, under /operator/v1: through the local socket without a key, else with the operator's."""
+"""The operator's API under /operator/v1: without a key through the local socket, else with the operator's."""
 
 from litestar import get, post
 from litestar.params import JSONBody

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from podd.domain.errors import Invalid
+from podd.domain.job import DEFAULT_LIMITS, JobLimits
 from podd.domain.words import checked_size
 
 
@@ -63,14 +64,13 @@ class EndpointChange:
 
 
 MAX_WORKERS = 1000
-DAY_MS = 86_400_000
 FLASH_BOOT = ("OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT")
 
 # A change of these needs new containers; all else applies to the running ones.
 RELEASING = ("template_id", "gpu_ids", "gpu_count")
 
 
-def settings(change: EndpointChange, base: Endpoint) -> dict[str, Any]:
+def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT_LIMITS) -> dict[str, Any]:
     """The checked settings: what `change` says, else what `base` has. Raises Invalid naming the field."""
     name = (change.name if change.name is not None else base.name).strip()
     flash_boot = change.flash_boot or base.flash_boot
@@ -97,7 +97,7 @@ def settings(change: EndpointChange, base: Endpoint) -> dict[str, Any]:
         "workers_min": workers_min,
         "workers_max": workers_max,
         "execution_timeout_ms": checked_execution_timeout(
-            change.execution_timeout_ms, base.execution_timeout_ms
+            change.execution_timeout_ms, base.execution_timeout_ms, limits
         ),
         "flash_boot": flash_boot,
         "extras": {**base.extras, **change.extras},
@@ -113,14 +113,13 @@ def checked_scaler(value: str | None, default: Scaler) -> Scaler:
         raise Invalid(f"scalerType must be QUEUE_DELAY or REQUEST_COUNT, not {value!r}.") from None
 
 
-def checked_execution_timeout(value: int | None, default: int) -> int:
+def checked_execution_timeout(value: int | None, default: int, limits: JobLimits) -> int:
     """Milliseconds; 0 means no limit."""
     if value is None:
         return default
-    if value != 0 and not 5_000 <= value <= 7 * DAY_MS:
-        raise Invalid(
-            f"executionTimeoutMs must be 0 (no limit) or between 5000 and {7 * DAY_MS}, not {value}."
-        )
+    least, most = limits.min_execution_timeout, limits.max_execution_timeout
+    if value != 0 and not least <= value <= most:
+        raise Invalid(f"executionTimeoutMs must be 0 (no limit) or between {least} and {most}, not {value}.")
     return value
 
 

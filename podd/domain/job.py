@@ -12,12 +12,22 @@ from typing import Any
 
 from podd.domain.errors import Invalid
 
-MIN_EXECUTION_TIMEOUT = 5_000
-MIN_TTL = 10_000
-LONGEST = 7 * 86_400_000
 MIN_WAIT = 1_000
-MAX_WAIT = 300_000
-DEFAULT_WAIT = 90_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLimits:
+    """What a request may ask for, in milliseconds. The defaults are RunPod's."""
+
+    min_execution_timeout: int = 5_000
+    max_execution_timeout: int = 86_400_000
+    min_ttl: int = 10_000
+    max_ttl: int = 7 * 86_400_000
+    default_wait: int = 90_000
+    max_wait: int = 300_000
+
+
+DEFAULT_LIMITS = JobLimits()
 
 
 class JobStatus(StrEnum):
@@ -72,7 +82,7 @@ class Job:
         return self.status in FINAL
 
 
-def parse_request(raw: bytes, *, sync: bool) -> JobRequest:
+def parse_request(raw: bytes, *, sync: bool, limits: JobLimits = DEFAULT_LIMITS) -> JobRequest:
     """A body of /run or /runsync. Raises Invalid in RunPod's words."""
     try:
         body = json.loads(raw)
@@ -89,29 +99,37 @@ def parse_request(raw: bytes, *, sync: bool) -> JobRequest:
     return JobRequest(
         body=body,
         sync=sync,
-        execution_timeout=_milliseconds(policy, "executionTimeout", MIN_EXECUTION_TIMEOUT, zero_ok=True),
-        ttl=_milliseconds(policy, "ttl", MIN_TTL),
+        execution_timeout=_milliseconds(
+            policy,
+            "executionTimeout",
+            limits.min_execution_timeout,
+            limits.max_execution_timeout,
+            zero_ok=True,
+        ),
+        ttl=_milliseconds(policy, "ttl", limits.min_ttl, limits.max_ttl),
         low_priority=policy.get("lowPriority") is True,
     )
 
 
-def _milliseconds(policy: dict[str, Any], name: str, least: int, *, zero_ok: bool = False) -> int | None:
+def _milliseconds(
+    policy: dict[str, Any], name: str, least: int, most: int, *, zero_ok: bool = False
+) -> int | None:
     value = policy.get(name)
     if value is None:
         return None
     if zero_ok and value == 0:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST:
-        raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {LONGEST}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {most}.")
     return value
 
 
-def parse_wait(text: str | None) -> int:
+def parse_wait(text: str | None, limits: JobLimits = DEFAULT_LIMITS) -> int:
     """The `wait` of a synchronous call in milliseconds. Raises Invalid in RunPod's words."""
     if text is None or text == "":
-        return DEFAULT_WAIT
-    if not text.isascii() or not text.isdigit() or not MIN_WAIT <= int(text) <= MAX_WAIT:
-        raise Invalid(f"wait is invalid; must be between {MIN_WAIT} and {MAX_WAIT}")
+        return limits.default_wait
+    if not text.isascii() or not text.isdigit() or not MIN_WAIT <= int(text) <= limits.max_wait:
+        raise Invalid(f"wait is invalid; must be between {MIN_WAIT} and {limits.max_wait}")
     return int(text)
 
 

@@ -45,7 +45,7 @@ def save(
         execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
         created_at=now,
     )
-    settings = rules.settings(change, base)
+    settings = rules.settings(change, base, podd.job_limits)
     _check(tx, podd, caller.account_id, settings)
     endpoint = replace(base, **settings)
     endpoints.insert(tx, endpoint)
@@ -74,7 +74,7 @@ def release_all_with(tx: Tx, template_id: str, now: int) -> None:
 
 
 def _change(tx: Tx, podd: Platform, before: Endpoint, change: EndpointChange, now: int) -> Endpoint:
-    settings = rules.settings(change, before)
+    settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, before.account_id, settings)
     version = before.version + int(rules.needs_release(before, settings))
     endpoints.change(tx, before.id, **settings, version=version)

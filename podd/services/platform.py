@@ -5,6 +5,7 @@ from pathlib import Path
 
 from podd.config import Settings
 from podd.domain.catalogue import Catalogue, GpuType
+from podd.domain.job import JobLimits
 from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
 from podd.ports import Clock
@@ -56,6 +57,18 @@ class Platform:
     @property
     def volumes(self) -> Path:
         return self.settings.data_dir / "volumes"
+
+    @property
+    def job_limits(self) -> JobLimits:
+        limits = self.settings.limits
+        return JobLimits(
+            min_execution_timeout=int(limits.execution_timeout_min_seconds * 1000),
+            max_execution_timeout=int(limits.execution_timeout_max_seconds * 1000),
+            min_ttl=int(limits.job_ttl_min_seconds * 1000),
+            max_ttl=int(limits.job_ttl_max_seconds * 1000),
+            default_wait=int(limits.runsync_wait_seconds * 1000),
+            max_wait=int(limits.runsync_wait_max_seconds * 1000),
+        )
 
     @property
     def machine_id(self) -> str:

@@ -14,7 +14,7 @@ from podd.domain.worker import Worker, forgiven, unhealthy_delay
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
 from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
-from podd.store import events, gpus, templates, workloads
+from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store.db import Tx
 
 BY_PODD = "Runpod"
@@ -47,6 +47,14 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     events.add(tx, worker.id, "created", f"created for endpoint {endpoint.id}", now)
     tx.ring(RECONCILE)
     return worker
+
+
+def note_running(tx: Tx, worker_id: str) -> None:
+    """Its container is up, so the image of its endpoint is here."""
+    worker = workloads.worker(tx, worker_id)
+    if worker is not None:
+        endpoints.change(tx, worker.endpoint_id, image_ready=1)
+    tx.ring(AUTOSCALE)
 
 
 def stop(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> bool:

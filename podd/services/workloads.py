@@ -42,7 +42,8 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         reason="",
     )
     events.add(tx, workload.id, "running", "container started", at)
-    tx.ring(AUTOSCALE)
+    if workload.kind is Kind.WORKER:
+        workers.note_running(tx, workload.id)
 
 
 def note_exit(
