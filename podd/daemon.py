@@ -91,7 +91,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
     """Everything started, in the order it depends on each other; stopped in the other."""
     bells = Bells()
     known = catalogue(settings)
-    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring)
+    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=_log_change)
     closing = contextlib.ExitStack()
     closing.callback(store.close)
     try:
@@ -351,7 +351,7 @@ class _Server:
 
     async def start(self) -> None:
         self.task = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
-        while not self._uvicorn.started and not self.task.done():
+        while not (self._uvicorn.started or self.task.done()):  # noqa: ASYNC110 - it has only a flag
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
@@ -372,6 +372,11 @@ async def _first_to_stop(servers: list[_Server]) -> None:
 
 
 # Small things
+
+
+def _log_change(what: str, facts: dict[str, object]) -> None:
+    """One line for each change of state, once it is stored."""
+    log.info(what, **facts)
 
 
 def _ring_on_events(bells: Bells, engine: Engine) -> None:

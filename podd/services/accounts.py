@@ -22,6 +22,7 @@ def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tu
         id=ids.account_id(), email=email, name=name or email.partition("@")[0], pub_key="", created_at=now
     )
     accounts.insert(tx, account)
+    tx.tell("account created", account=account.id)
     key, secret = _new_key(tx, account, "first key", now)
     return account, key, secret
 
@@ -54,4 +55,5 @@ def _new_key(tx: Tx, account: Account, name: str, now: int) -> tuple[ApiKey, str
     secret = ids.api_key()
     key = ApiKey(id=ids.new_id(), account_id=account.id, name=name, created_at=now)
     accounts.insert_key(tx, key, ids.key_hash(secret))
+    tx.tell("key created", key=key.id, account=account.id)
     return key, secret

@@ -78,6 +78,7 @@ def take(
     if taken:
         workloads.change_worker(tx, worker_id, idle_since=None, crashes=0)
     for job in taken:
+        tx.tell("job taken", job=job.id, endpoint=job.endpoint_id, worker=worker_id, attempt=job.attempt)
         tx.ring(job_bell(job.id))
     return taken
 

@@ -46,6 +46,7 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
         body=rules.to_json(request.body),
     )
     jobs.insert(tx, job, low_priority=request.low_priority, execution_timeout=timeout, expires_at=now + ttl)
+    tx.tell("job queued", job=job.id, endpoint=endpoint.id)
     tx.ring(queue_bell(endpoint.id))
     tx.ring(AUTOSCALE)
     return job
@@ -106,6 +107,7 @@ def end(
     )
     if not moved:
         return
+    tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
     if status is JobStatus.COMPLETED:
         endpoints.count(tx, job.endpoint_id, "completed")
     elif status is not JobStatus.CANCELLED:
@@ -131,6 +133,7 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         end(tx, podd, job, JobStatus.FAILED, error=rules.lost_message(held.retries), now=now)
         return
     if jobs.requeue(tx, held, counted=counted, now=now):
+        tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")
         tx.ring(queue_bell(held.endpoint_id))

@@ -181,7 +181,7 @@ def exited(
     ended_at = (container.finished_at if container else None) or now
     started_at = (container.started_at if container else None) or workload.started_at
     failures = 1 if ran_steadily(started_at, ended_at) else workload.failures + 1
-    reason = _end_reason(code, log)
+    reason, private = _end_reason(code), last_lines(log)
     workloads.change(
         tx,
         workload.id,
@@ -191,18 +191,23 @@ def exited(
         restarts=workload.restarts + 1,
         failures=failures,
         retry_at=now + retry_delay(failures),
-        reason=reason,
+        reason=reason + private,
     )
-    events.add(tx, workload.id, "exited", reason, now)
+    events.add(tx, workload.id, "exited", reason, now, private=private)
     if failures >= podd.settings.limits.pod_start_failures:
-        give_up(tx, podd, workload, f"{reason} podd gave up after {failures} quick ends in a row.", now)
+        reason = f"{reason} podd gave up after {failures} quick ends in a row."
+        give_up(tx, podd, workload, reason, now, private=private)
 
 
-def give_up(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+def give_up(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *, private: str = "") -> None:
     """This pod cannot run as it is: free what it holds and keep the reason for its owner."""
     grace = podd.settings.limits.stop_grace_seconds
-    _halt(tx, workload.id, Desired.FAILED, f"Stopped by {BY_PODD}", reason, grace, now)
-    events.add(tx, workload.id, "failed", reason, now)
+    _halt(tx, workload.id, Desired.FAILED, f"Stopped by {BY_PODD}", reason + private, grace, now)
+    events.add(tx, workload.id, "failed", reason, now, private=private)
+
+
+def last_lines(log: str) -> str:
+    return f" Last lines: {log}" if log else ""
 
 
 def move_ports(tx: Tx, podd: Platform, workload: Workload, now: int) -> None:
@@ -265,10 +270,9 @@ def _again(db: Reader, pod_id: str) -> Pod:
     return pod
 
 
-def _end_reason(code: int | None, log: str) -> str:
+def _end_reason(code: int | None) -> str:
     how = f"with exit code {code}" if code is not None else "because its container vanished"
-    tail = f" Last lines: {log}" if log else ""
-    return f"The container's main process ended {how}.{tail}"
+    return f"The container's main process ended {how}."
 
 
 def _gpus(count: int, type_id: str) -> str:

@@ -123,16 +123,16 @@ def exited(
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
         return
     how = f"exit {code}" if code is not None else "its container vanished"
-    reason = f"The worker's main process ended: {how}." + (f" Last lines: {log}" if log else "")
+    reason = f"The worker's main process ended: {how}."
     started_at = (container.started_at if container else None) or workload.started_at
     if forgiven(worker.ready_at, started_at, now):
         jobs.give_back(tx, podd, worker.id, counted=True, now=now)
         restart(tx, podd, worker, reason, now)
         return
-    crashed(tx, podd, workload, reason, now)
+    crashed(tx, podd, workload, reason, now, private=f" Last lines: {log}" if log else "")
 
 
-def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *, private: str = "") -> None:
     """The worker is unhealthy: its jobs go back, its GPUs are free, it rests before the next try."""
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
@@ -151,9 +151,9 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -
         unhealthy_until=None if over else now + rest,
         gave_up=over,
     )
-    workloads.change(tx, worker.id, desired=Desired.FAILED, grace=0, reason=reason, changed_at=now)
+    workloads.change(tx, worker.id, desired=Desired.FAILED, grace=0, reason=reason + private, changed_at=now)
     gpus.release(tx, worker.id)
-    events.add(tx, worker.id, "unhealthy", reason, now)
+    events.add(tx, worker.id, "unhealthy", reason, now, private=private)
     tx.ring(worker_bell(worker.id))
     tx.ring(RECONCILE)
     tx.ring(AUTOSCALE)

@@ -56,6 +56,7 @@ class Tx(Reader):
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.rings: list[str] = []
+        self.told: list[tuple[str, Row]] = []
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Execute one change; the number of rows it touched."""
@@ -74,6 +75,10 @@ class Tx(Reader):
     def ring(self, bell: str) -> None:
         self.rings.append(bell)
 
+    def tell(self, what: str, **facts: Any) -> None:
+        """Say what changed, for the log. Nobody hears of it before it is stored."""
+        self.told.append((what, facts))
+
 
 @dataclass
 class _Waiting:
@@ -82,16 +87,24 @@ class _Waiting:
     result: Any = None
     error: BaseException | None = None
     rings: list[str] = field(default_factory=list)
+    told: list[tuple[str, Row]] = field(default_factory=list)
 
 
 class Store:
-    """The open database file. `on_commit` is told, from the writer thread, which bells to ring."""
+    """The open database file. After each commit, from the writer thread, `on_commit` hears which bells to
+    ring and `on_told` what changed."""
 
     def __init__(
-        self, path: Path, *, on_commit: Callable[[Iterable[str]], None] | None = None, readers: int = 2
+        self,
+        path: Path,
+        *,
+        on_commit: Callable[[Iterable[str]], None] | None = None,
+        on_told: Callable[[str, Row], None] | None = None,
+        readers: int = 2,
     ) -> None:
         self.path = path
         self._on_commit = on_commit
+        self._on_told = on_told
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
         self._local = threading.local()
@@ -197,6 +210,10 @@ class Store:
                 waiting.future.set_exception(error)
         if rings and self._on_commit is not None:
             self._on_commit(dict.fromkeys(rings))
+        if self._on_told is not None and failure is None:
+            for waiting in batch:
+                for what, facts in waiting.told:
+                    self._on_told(what, facts)
 
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
@@ -228,7 +245,7 @@ def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> None
     connection.execute("SAVEPOINT verb")
     try:
         waiting.result = waiting.verb(tx)
-        waiting.rings = tx.rings
+        waiting.rings, waiting.told = tx.rings, tx.told
     except Exception as error:
         if not connection.in_transaction:
             # SQLite itself rolled everything back (disk full, I/O error): the whole batch is lost.

@@ -12,8 +12,11 @@ class Event:
     text: str
 
 
-def add(tx: Tx, subject: str, kind: str, text: str, at: int) -> None:
-    tx.insert("events", {"at": at, "subject": subject, "kind": kind, "text": text})
+def add(tx: Tx, subject: str, kind: str, text: str, at: int, *, private: str = "") -> None:
+    """Keep the event, and say it in podd's own log. `private` is for its owner alone: what a container
+    wrote may hold secrets."""
+    tx.insert("events", {"at": at, "subject": subject, "kind": kind, "text": text + private})
+    tx.tell(kind, subject=subject, text=text)
 
 
 def of(db: Reader, subject: str, limit: int = 100) -> list[Event]:
