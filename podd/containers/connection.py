@@ -4,6 +4,7 @@ What is asked and what the answer means is decided elsewhere.
 """
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.types import CancellableStream
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_host
 
 from podd.containers import answers
 from podd.ports import EngineAway, EngineError
@@ -122,6 +123,7 @@ class Connection:
     def _connect(self) -> docker.APIClient:
         options: dict[str, Any] = {"timeout": self._timeout, "max_pool_size": _POOL}
         options |= {"base_url": self._base_url} if self._base_url else kwargs_from_env()
+        _knock(options.get("base_url"), self._timeout)
         return docker.APIClient(**options)
 
     def _enter(self, stream: "Stream") -> None:
@@ -171,3 +173,16 @@ class Stream:
         # The SDK's own way to the socket under a response; a reader that has just finished leaves none.
         with suppress(OSError, AttributeError):
             CancellableStream(iter(()), self._response).close()
+
+
+def _knock(url: str | None, timeout: float) -> None:
+    """See that there is a socket to talk to. The SDK would say so less clearly, and leave its own one open."""
+    scheme, _, path = parse_host(url).partition("://")
+    if scheme != "http+unix":
+        return
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(timeout)
+        try:
+            sock.connect(path)
+        except OSError as error:
+            raise EngineAway(f"The Docker Engine cannot be reached at {path}: {error.strerror}.") from error

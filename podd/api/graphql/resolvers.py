@@ -1,6 +1,6 @@
 """The operations: each calls one verb or question and shows its result."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -16,7 +16,7 @@ from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
 from podd.services import endpoints, pods, templates
-from podd.store import accounts, gpus
+from podd.store import accounts, gpus, workloads
 from podd.store import templates as template_rows
 from podd.store.db import Reader, Tx
 
@@ -245,4 +245,25 @@ async def _save_endpoint(context: Context, endpoint_id: str | None, data: Input)
 
 
 def _show_endpoints(db: Reader, found: list[Endpoint]) -> list[View]:
-    return [views.endpoint_view(e, template_rows.get(db, e.template_id)) for e in found]
+    return [
+        {
+            **views.endpoint_view(endpoint, template_rows.get(db, endpoint.template_id)),
+            "pods": _crew(endpoint),
+        }
+        for endpoint in found
+    ]
+
+
+def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[View]]]:
+    """The endpoint's workers, read as pods: their state, and why one is not running."""
+
+    async def show(info: GraphQLResolveInfo) -> list[View]:
+        context: Context = info.context
+        return await context.read(_show_workers, context, endpoint)
+
+    return show
+
+
+def _show_workers(db: Reader, context: Context, endpoint: Endpoint) -> list[View]:
+    crew = workloads.workers_of(db, endpoint.id)
+    return _show_pods(db, context, [views.as_pod(worker, endpoint.name) for worker in crew])

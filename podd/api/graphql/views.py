@@ -15,6 +15,7 @@ from podd.domain.gpu import Claim, Gpu, GpuState
 from podd.domain.pod import Pod
 from podd.domain.template import Template
 from podd.domain.words import parse_ports
+from podd.domain.worker import Worker
 from podd.domain.workload import Phase, Workload
 from podd.ports import GpuUse, Stats
 from podd.services.platform import Platform
@@ -100,6 +101,16 @@ def pod_view(
         "machineType": "GPU" if pod.gpu_count else "CPU",
         "savingsPlans": [],
     }
+
+
+def as_pod(worker: Worker, name: str) -> Pod:
+    """A worker in the form of a pod, for fields that list workers among pods."""
+    return Pod(
+        workload=worker.workload,
+        name=name,
+        gpu_count=len(worker.workload.gpus),
+        ports=",".join(f"{port.number}/{port.protocol}" for port in worker.workload.needs.ports),
+    )
 
 
 def _last_change(workload: Workload) -> str:
