@@ -133,7 +133,8 @@ def _settings(config: Path | None) -> Settings:
 
 def _ask(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
     try:
-        return Client.find(_settings(config).data_dir).post(path, wish, answer)
+        with Client.find(_settings(config).data_dir) as client:
+            return client.post(path, wish, answer)
     except ClientError as error:
         _fail(str(error))
 

@@ -37,6 +37,15 @@ class Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return cls(httpx.Client(base_url=url, headers=headers, timeout=30), url)
 
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def post(self, path: str, body: BaseModel, answer: type[T]) -> T:
         """Send `body`, read `answer`. Raises ClientError."""
         return answer.model_validate(self._ask("POST", path, body.model_dump(exclude_none=True)))

@@ -37,9 +37,9 @@ DEFAULT_FILE = Path("/etc/podd/podd.toml")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 
 NOT_SETTINGS = frozenset(
-    {"PODD_CONFIG", "PODD_URL", "PODD_API_KEY", "PODD_NO_DOCKER_INSTALL", "PODD_FAKE_GPUS"}
+    {"PODD_CONFIG", "PODD_URL", "PODD_API_KEY", "PODD_NO_DOCKER_INSTALL", "PODD_DEMO_IMAGE", "PODD_FAKE_GPUS"}
 )
-"""`PODD_` variables that are no settings: for the client, the installer and the tests."""
+"""`PODD_` variables that are no settings: for the client, the installer, the demo and the tests."""
 NOT_SETTINGS_PREFIX = "PODD_TEST_"
 
 

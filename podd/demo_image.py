@@ -20,7 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -64,19 +64,27 @@ class CannotBuild(Exception):
     """This machine has not what the image is made of, or the engine would not take it."""
 
 
-def build(client: docker.DockerClient, tag: str, *, progress: Callable[[str], None]) -> None:
+def build(
+    client: docker.DockerClient,
+    tag: str,
+    *,
+    progress: Callable[[str], None],
+    files: Mapping[str, bytes] = {},
+) -> None:
     """Make the engine have the worker image under `tag`; at once when it has this very image already.
 
-    Raises CannotBuild, and DockerException when the engine fails.
+    `files` are put in as well, by their path there. Raises CannotBuild, and DockerException when the engine
+    fails.
     """
     packages = _closure(PACKAGE)
-    fingerprint = _fingerprint(packages)
+    fingerprint = _fingerprint(packages, files)
     if _label(client, tag) == fingerprint:
         progress(f"{tag} is there already")
         return
     progress(f"Python {platform.python_version()}, {PACKAGE} and the {len(packages) - 1} packages it needs")
     _warm_byte_code()
     tree = _collect(packages)
+    tree.files |= files
     progress(f"{len(tree.files):,} files, {tree.size() / 1e6:.0f} MB, to the engine")
     repository, version = parse_repository_tag(tag)
     answer = client.api.import_image_from_stream(
@@ -175,9 +183,10 @@ def _requirements(package: metadata.Distribution, extras: frozenset[str]) -> lis
     return wanted
 
 
-def _fingerprint(packages: dict[str, metadata.Distribution]) -> str:
+def _fingerprint(packages: dict[str, metadata.Distribution], files: Mapping[str, bytes]) -> str:
     parts = [Path(__file__).read_text(), sys.version, _interpreter().as_posix(), *platform.libc_ver()]
     parts += sorted(f"{name}=={package.version}" for name, package in packages.items())
+    parts += [f"{at} {content!r}" for at, content in sorted(files.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

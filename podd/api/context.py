@@ -39,31 +39,32 @@ def api_of(request: AnyRequest) -> Api:
     return api
 
 
-def presented_key(scope: Scope) -> str | None:
-    """The key a request shows: `Authorization` with or without `Bearer`, or GraphQL's `?api_key=`."""
+def presented_keys(scope: Scope) -> list[str]:
+    """The keys a request shows: `Authorization` with or without `Bearer`, and GraphQL's `?api_key=`."""
+    shown = []
     for name, value in scope["headers"]:
         if name == b"authorization":
             text = value.decode("latin-1").strip()
             scheme, _, rest = text.partition(" ")
-            key = rest.strip() if scheme.lower() == "bearer" else text
-            if key:
-                return key
+            shown.append(rest.strip() if scheme.lower() == "bearer" else text)
     if b"api_key=" in scope["query_string"]:
-        found = parse_qs(scope["query_string"].decode("latin-1")).get("api_key")
-        return found[0].strip() if found and found[0].strip() else None
-    return None
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        shown += [key.strip() for key in query.get("api_key", [])]
+    return [key for key in shown if key][:2]
 
 
 async def caller_of(request: AnyRequest) -> Caller:
-    """Who is calling. ANONYMOUS without a key; Unauthenticated is raised for a key nobody has."""
-    key = presented_key(request.scope)
-    if key is None:
+    """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
+    Unauthenticated is raised when podd knows none of them."""
+    shown = presented_keys(request.scope)
+    if not shown:
         return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
     podd = api_of(request).podd
-    caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
-    if caller is None:
-        raise Unauthenticated("invalid api key")
-    return caller
+    for key in shown:
+        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
+        if caller is not None:
+            return caller
+    raise Unauthenticated("invalid api key")
 
 
 async def known_caller_of(request: AnyRequest) -> Caller:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from podd.api.context import AnyRequest, Api, api_of, mebibytes, presented_key, read_body
+from podd.api.context import AnyRequest, Api, api_of, mebibytes, presented_keys, read_body
 from podd.api.jobs import JSON, LARGE
 from podd.api.waiting import Wait, waiting
 from podd.domain.errors import Invalid, TooLarge, Unauthenticated
@@ -113,7 +113,7 @@ HANDLERS = [take, take_batch, stops, done, stream, ping]
 
 
 def _badge(request: AnyRequest, endpoint_id: str, worker_id: str) -> Badge:
-    return Badge(endpoint_id, worker_id, presented_key(request.scope) or "")
+    return Badge(endpoint_id, worker_id, next(iter(presented_keys(request.scope)), ""))
 
 
 async def _hold_for_jobs(request: AnyRequest, badge: Badge, limit: int) -> list[Job]:
@@ -169,9 +169,14 @@ def _job_text(job: Job) -> str:
     return f'{{"id":{json.dumps(job.id)}{separator}{body[1:]}'
 
 
+# A worker that is busy in a blocking handler does not notice that a kept connection has died, posts its
+# result into it when it is done, and does not try again. So none is kept: the post makes a new one.
+_HEADERS = {"connection": "close"}
+
+
 def _json(text: str) -> Response[bytes]:
-    return Response(text.encode(), media_type=JSON)
+    return Response(text.encode(), media_type=JSON, headers=_HEADERS)
 
 
 def _nothing() -> Response[bytes]:
-    return Response(b"", status_code=204)
+    return Response(b"", status_code=204, headers=_HEADERS)

@@ -23,7 +23,10 @@ from podd.ports import EngineAway, EngineError
 Judge = Callable[[int | None, str], EngineError]
 
 _CHUNK = 64 * 1024
-_POOL = 64
+# The SDK keeps one pool of connections for each URL, and closes the one used least when there are too many,
+# even under a thread that is about to use it. So there is room for more than are ever asked for at once.
+_POOLS = 256
+_IDLE_EACH = 64
 
 
 class Silent(EngineError):
@@ -121,7 +124,11 @@ class Connection:
         return client
 
     def _connect(self) -> docker.APIClient:
-        options: dict[str, Any] = {"timeout": self._timeout, "max_pool_size": _POOL}
+        options: dict[str, Any] = {
+            "timeout": self._timeout,
+            "num_pools": _POOLS,
+            "max_pool_size": _IDLE_EACH,
+        }
         options |= {"base_url": self._base_url} if self._base_url else kwargs_from_env()
         _knock(options.get("base_url"), self._timeout)
         return docker.APIClient(**options)
@@ -176,8 +183,8 @@ class Stream:
 
 
 def _knock(url: str | None, timeout: float) -> None:
-    """See that there is a socket to talk to. The SDK would say so less clearly, and leave its own one open."""
-    scheme, _, path = parse_host(url).partition("://")
+    """See that there is a socket to talk to. The SDK would say it less clearly, and leave its own open."""
+    scheme, _, path = str(parse_host(url)).partition("://")
     if scheme != "http+unix":
         return
     with socket.socket(socket.AF_UNIX) as sock:

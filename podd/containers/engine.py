@@ -284,7 +284,7 @@ class DockerEngine(Engine):
                 if "network" not in str(error.explanation):
                     raise
                 # Somebody has pruned our network since we last looked.
-                self._network.ensure()
+                self._network.attach_again(container_id)
                 api.start(container_id)
 
     def _await_command(self, container_id: str) -> None:

@@ -36,6 +36,13 @@ class Network:
             self._made = True
             return network
 
+    def attach_again(self, container_id: str) -> None:
+        """For a container that ran on a network of this name that is gone: it remembers that one's id."""
+        self.ensure()
+        with self._connection.api() as api:
+            api.disconnect_container_from_network(container_id, self.name, force=True)
+            api.connect_container_to_network(container_id, self.name)
+
     def remove(self) -> None:
         """Remove it. EngineError while containers are on it."""
         with self._lock, self._connection.api() as api:

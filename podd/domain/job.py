@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from podd.domain.errors import Invalid
+from podd.domain.words import whole_number
 
 MIN_WAIT = 1_000
 
@@ -44,12 +45,13 @@ FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, J
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A submitted job. `body` is what the worker gets besides its id: `input` and what travels with it.
+    """A submitted job. `body` is, as JSON text, what the worker gets besides its id: `input` and what
+    travels with it.
 
     `execution_timeout` and `ttl` in milliseconds, None: the endpoint's or podd's default; 0: no limit.
     """
 
-    body: dict[str, Any]
+    body: str
     sync: bool = False
     execution_timeout: int | None = None
     ttl: int | None = None
@@ -96,8 +98,12 @@ def parse_request(raw: bytes, *, sync: bool, limits: JobLimits = DEFAULT_LIMITS)
     if not isinstance(policy, dict):
         raise Invalid("policy must be an object.")
     body.pop("id", None)  # the id is podd's to give
+    try:
+        text = _dumps(body)
+    except (ValueError, RecursionError):  # NaN and its like, which Python reads and JSON does not have
+        raise Invalid("json is invalid: it has a number that is none, or is nested too deeply.") from None
     return JobRequest(
-        body=body,
+        body=text,
         sync=sync,
         execution_timeout=_milliseconds(
             policy,
@@ -117,20 +123,19 @@ def _milliseconds(
     value = policy.get(name)
     if value is None:
         return None
-    if zero_ok and value == 0:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {most}.")
-    return value
+    if type(value) is int and (least <= value <= most or (zero_ok and value == 0)):
+        return value
+    raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {most}.")
 
 
 def parse_wait(text: str | None, limits: JobLimits = DEFAULT_LIMITS) -> int:
     """The `wait` of a synchronous call in milliseconds. Raises Invalid in RunPod's words."""
     if text is None or text == "":
         return limits.default_wait
-    if not text.isascii() or not text.isdigit() or not MIN_WAIT <= int(text) <= limits.max_wait:
+    wait = whole_number(text)
+    if wait is None or not MIN_WAIT <= wait <= limits.max_wait:
         raise Invalid(f"wait is invalid; must be between {MIN_WAIT} and {limits.max_wait}")
-    return int(text)
+    return wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,12 @@ def parse_post(raw: bytes) -> Progress | Result:
     """What a worker posted to job-done. Python workers write NaN and Infinity, which JSON does not have:
     they become null. Raises Invalid when it is not a JSON object."""
     try:
-        body = json.loads(raw or b"{}")
+        return _meaning(json.loads(raw or b"{}"))
     except (ValueError, RecursionError):
-        raise Invalid("The result is not JSON.") from None
+        raise Invalid("The result is not JSON, or nested too deeply.") from None
+
+
+def _meaning(body: object) -> Progress | Result:
     if not isinstance(body, dict):
         raise Invalid("The result must be a JSON object.")
     output = to_json(body["output"]) if "output" in body else None
@@ -169,15 +177,27 @@ def parse_post(raw: bytes) -> Progress | Result:
     error = body.get("error")
     if error is not None and not isinstance(error, str):
         error = to_json(error)
+    # Half a surrogate pair can be written in JSON, but is no text that could be stored.
+    error = error and error.encode(errors="backslashreplace").decode()
     return Result(output=output, error=error or None, refresh=body.get("stopPod") is True)
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON that every client can read."""
+    """Compact JSON that every client can read. NaN and Infinity become null."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _dumps(value)
     except ValueError:
-        return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
+        return _dumps(_finite(value))
+
+
+def _dumps(value: Any) -> str:
+    """Compact JSON. Raises ValueError for NaN and Infinity."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: no text, except as an escape
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text
 
 
 def _finite(value: Any) -> Any:

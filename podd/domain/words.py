@@ -20,17 +20,23 @@ class Port:
     protocol: str
 
 
+def whole_number(text: str) -> int | None:
+    """The number that `text` writes in plain digits, up to nine of them; None for anything else."""
+    # str.isdigit alone lets in digits of other scripts, and int() refuses very long ones.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
 def parse_ports(text: str) -> tuple[Port, ...]:
     """`8888/http,22/tcp` as ports. Raises Invalid naming the part that is wrong."""
     ports: list[Port] = []
     for part in (p.strip() for p in text.split(",")):
         if not part:
             continue
-        number, _, protocol = part.partition("/")
-        protocol = (protocol or "tcp").lower()
-        if not number.isdigit() or not 1 <= int(number) <= 65535 or protocol not in ("http", "tcp", "udp"):
+        text, _, protocol = part.partition("/")
+        number, protocol = whole_number(text), (protocol or "tcp").lower()
+        if number is None or not 1 <= number <= 65535 or protocol not in ("http", "tcp", "udp"):
             raise Invalid(f"ports: {part!r} is not a port such as 8888/http or 22/tcp.")
-        port = Port(int(number), protocol)
+        port = Port(number, protocol)
         if port not in ports:
             ports.append(port)
     return tuple(ports)
@@ -41,7 +47,13 @@ def parse_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     Raises Invalid for unbalanced quotes or a JSON object of another shape.
     """
-    text = text.strip()
+    entrypoint, command = _parse_words(text.strip())
+    if any("\0" in word for word in (*entrypoint, *command)):
+        raise Invalid("dockerArgs: a zero byte cannot be part of a command.")
+    return entrypoint, command
+
+
+def _parse_words(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if text.startswith("{"):
         return _parse_json_command(text)
     try:
@@ -53,7 +65,7 @@ def parse_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _parse_json_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"dockerArgs: not a JSON object: {error}.") from error
     parts = []
     for key in ("entrypoint", "cmd"):

@@ -4,6 +4,7 @@ For machines without Docker and for quick tests. What is written down is in `rec
 each command is `shim`.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,8 +13,9 @@ import sys
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from podd.processes.log import ProcessLog
 from podd.processes.record import Record
 
 _LOCKS = 64
+_LOCK_DIRECTORY = ".locks"
 _PATIENCE = 10.0
 _LOOK_AGAIN = 0.01
 _EVENTS_EVERY = 0.2
@@ -58,8 +61,7 @@ class ProcessEngine(Engine):
     def __init__(self, instance: str, root: Path) -> None:
         self._instance = instance
         self._root = root.absolute()
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        (self._root / _LOCK_DIRECTORY).mkdir(parents=True, exist_ok=True)
         self._closed = threading.Event()
         self._cpu: dict[str, _CpuSample] = {}
         for rest in self._root.glob(f"{_GONE}*"):
@@ -190,8 +192,13 @@ class ProcessEngine(Engine):
             raise NoSuchContainer(f"There is no container {name}.")
         return found
 
-    def _lock(self, name: str) -> threading.Lock:
-        return self._locks[hash(name) % _LOCKS]
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """One at a time may make, start or remove this container, in this process or another. The lock of a
+        daemon that dies is free again."""
+        with (self._root / _LOCK_DIRECTORY / str(zlib.crc32(name.encode()) % _LOCKS)).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     # Starting and ending
 

@@ -68,6 +68,9 @@ class LogFile:
         self._file.write(line)
         self._size += len(line)
 
+    def close(self) -> None:
+        self._file.close()
+
     def _turn_over(self) -> None:
         self._file.close()
         self._path.replace(self._old)
@@ -173,6 +176,7 @@ def _keep(process: "subprocess.Popen[bytes]", directory: Path) -> None:
     code = process.wait()
     _kill_group(process.pid)
     output.copy_rest()
+    log.close()
     state["exit_code"] = code if code >= 0 else 128 - code
     state["finished_at"] = time.time_ns() // 1_000_000
     write_json(directory / STATE, state)

@@ -43,7 +43,7 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
         retries=0,
         submitted_at=now,
         enqueued_at=now,
-        body=rules.to_json(request.body),
+        body=request.body,
     )
     jobs.insert(tx, job, low_priority=request.low_priority, execution_timeout=timeout, expires_at=now + ttl)
     tx.tell("job queued", job=job.id, endpoint=endpoint.id)

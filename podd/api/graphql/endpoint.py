@@ -32,9 +32,10 @@ _schema: GraphQLSchema = build(query, mutation)
 async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
     """Run a GraphQL document."""
     caller = await caller_of(request)
-    data = _parse_body(await read_body(request, MAX_BODY, "1MiB"))
-    if data is None:
-        return _answer(400, {"errors": [_plain_error("The body must be a JSON object with a query.")]})
+    try:
+        data = _parse_body(await read_body(request, MAX_BODY, "1MiB"))
+    except PoddError as error:
+        return _answer(400, {"errors": [_plain_error(error.message)]})
     context = Context(api_of(request), caller)
     understood, result = await graphql(
         _schema,
@@ -50,22 +51,33 @@ async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
     return _answer(200 if understood else 400, result)
 
 
-def _parse_body(raw: bytes) -> dict[str, Any] | None:
+def _parse_body(raw: bytes) -> dict[str, Any]:
+    """Query, variables and the operation's name. Raises Invalid."""
     try:
         body = json.loads(raw)
-    except ValueError:
-        return None
+    except (ValueError, RecursionError):
+        raise Invalid("The body must be a JSON object with a query.") from None
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
-        return None
+        raise Invalid("The body must be a JSON object with a query.")
     variables = body.get("variables")
     if not isinstance(variables, dict | None):
-        return None
+        raise Invalid("The variables must be a JSON object.")
+    if b"\\ud" in raw.lower() and not _is_text(variables):
+        raise Invalid("The variables have half of a surrogate pair, which is no character.")
     operation = body.get("operationName")
     return {
         "query": body["query"],
         "variables": variables or {},
         "operationName": operation if isinstance(operation, str) and operation else None,
     }
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parse(_context: object, data: dict[str, Any]) -> DocumentNode:
@@ -86,7 +98,7 @@ def _format(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
     if isinstance(cause, PoddError):
         return {"message": cause.message, "path": path, "extensions": {"code": _code(cause, path)}}
     if isinstance(cause, GraphQLError):
-        return {"message": cause.message, "path": path, "extensions": {"code": "BAD_USER_INPUT"}}
+        return {"message": error.message, "path": path, "extensions": {"code": "BAD_USER_INPUT"}}
     log.error("graphql operation failed", path=path, exc_info=cause)
     return {"message": INTERNAL, "path": path, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 

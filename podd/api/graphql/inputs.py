@@ -8,6 +8,7 @@ from podd.domain.pod import PodRequest
 
 Input = dict[str, Any]
 NANO = 1_000_000_000
+MOST_DOLLARS = 1_000_000
 
 
 def required(data: Input | None) -> Input:
@@ -17,8 +18,13 @@ def required(data: Input | None) -> Input:
     return data
 
 
-def nano(dollars: float | None) -> int | None:
-    return None if not dollars else round(dollars * NANO)
+def nano(dollars: float | None, name: str) -> int | None:
+    """Dollars as nano-dollars; 0 means unset. Raises Invalid for an amount that is none."""
+    if not dollars:
+        return None
+    if not 0 < dollars <= MOST_DOLLARS:
+        raise Invalid(f"{name} must be between 0 and {MOST_DOLLARS} dollars.")
+    return round(dollars * NANO)
 
 
 def pod_request(data: Input, *, spot: bool = False) -> PodRequest:
@@ -26,7 +32,7 @@ def pod_request(data: Input, *, spot: bool = False) -> PodRequest:
     types = tuple(t for t in [data.get("gpuTypeId"), *(data.get("gpuTypeIdList") or [])] if t)
     if not types:
         raise Invalid("gpuTypeId is required; `gpuTypes` lists what this machine has.")
-    bid = nano(data.get("bidPerGpu"))
+    bid = nano(data.get("bidPerGpu"), "bidPerGpu")
     if spot and bid is None:
         raise Invalid("bidPerGpu is required and must be above 0.")
     for name in ("networkVolumeId", "containerRegistryAuthId"):
@@ -53,7 +59,7 @@ def pod_request(data: Input, *, spot: bool = False) -> PodRequest:
         country_code=data.get("countryCode") or None,
         cuda_versions=tuple(v for v in data.get("allowedCudaVersions") or () if v),
         min_cuda_version=data.get("minCudaVersion") or data.get("cudaVersion") or None,
-        max_price=nano(data.get("deployCost")),
+        max_price=nano(data.get("deployCost"), "deployCost"),
     )
 
 

@@ -65,7 +65,7 @@ async def resume(_root: object, info: GraphQLResolveInfo, input: Input | None = 
 @mutation.field("podBidResume")
 async def bid_resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
     data = inputs.required(input)
-    return await _resume(info.context, data, bid=inputs.nano(data["bidPerGpu"]) or 0)
+    return await _resume(info.context, data, bid=inputs.nano(data["bidPerGpu"], "bidPerGpu") or 0)
 
 
 @mutation.field("podStop")

@@ -1,0 +1,52 @@
+"""Ctrl-C and its kin, heard only where the demo can be left."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """Somebody wants the demo to end. Not an Exception: nobody on the way may take it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Signals:
+    """A context in which INT, TERM and HUP end nothing by themselves. Inside `heeded` they raise Interrupted,
+    also when they came before; elsewhere they do nothing, so that the clean-up is done in full."""
+
+    def __init__(self) -> None:
+        self._came: int | None = None
+        self._heed = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in HEARD:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        self._heed = True
+        try:
+            if self._came is not None:
+                raise Interrupted(self._came)
+            yield
+        finally:
+            self._heed = False
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self._came = number
+        if self._heed:
+            raise Interrupted(number)
