@@ -36,8 +36,9 @@ from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
-from podd.services import autoscale, dispatch, workloads
-from podd.services.platform import AUTOSCALE, RECONCILE, Host, Platform
+from podd.sealing import Sealer
+from podd.services import autoscale, dispatch, pods, workloads
+from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.store import gpus, jobs, meta
@@ -110,6 +111,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
             bells=bells,
             clock=clock,
             keys=DerivedKeys(identity.secret),
+            sealer=Sealer(identity.secret),
             host=_host(settings, await asyncio.to_thread(probe.cuda_version)),
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
@@ -158,6 +160,12 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def look_at_jobs(now: int) -> None:
         await podd.store.write(dispatch.tick, podd, now)
 
+    async def look_at_pods(now: int) -> None:
+        await podd.store.write(pods.tick, podd, now)
+
+    async def sweep(_now: int) -> None:
+        await reconciler.sweep_volumes()
+
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
 
@@ -166,6 +174,8 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
+            Loop("pods", 1, look_at_pods),
+            Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
         ],
         podd.bells,

@@ -25,11 +25,11 @@ LOG_LINES = 20
 Step = tuple[str, Callable[[Say], None]]
 
 NEXT = """\
-podd doctor             looks whether this machine is ready for the real thing
-podd serve              runs podd; config/podd.toml explains its settings
-podd account create     makes your account and prints its API key
-RUNPOD_API_BASE_URL     points the runpod package at it, as in http://127.0.0.1:8484
-RUNPOD_ENDPOINT_BASE_URL  the same for endpoints, as in http://127.0.0.1:8484/v2"""
+podd doctor                 says whether this machine is ready for the real thing
+podd serve                  runs podd; config/podd.toml explains its settings
+podd account create EMAIL   makes your account and prints its API key
+Then send the runpod package and other clients there:
+export RUNPOD_API_BASE_URL=http://127.0.0.1:8484 RUNPOD_ENDPOINT_BASE_URL=http://127.0.0.1:8484/v2"""
 
 
 def run(engine: str, config: Path | None) -> int:

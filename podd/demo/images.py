@@ -63,7 +63,7 @@ class Images:
 
     def _try_pull(self, image: str, say: Say) -> None:
         """Use this image for the pod if it is there, or comes within a few seconds."""
-        say(f"trying to pull {image}, for {PULL_WITHIN} s at most")
+        say(f"trying to pull {image}")
         with closing(DockerEngine("none")) as engine:
             if not engine.has_image(image):
                 self._to_remove.append(image)
@@ -105,4 +105,4 @@ def _pull(engine: DockerEngine, image: str) -> str | None:
     puller = threading.Thread(target=pull, daemon=True)
     puller.start()
     puller.join(PULL_WITHIN)
-    return outcome[0] if outcome else "no registry was fast enough"
+    return outcome[0] if outcome else f"no registry has sent it within {PULL_WITHIN} s"

@@ -16,6 +16,7 @@ JUPYTER_PASSWORD = "rn51hunbpgtltcpac3ol"  # noqa: S105 - the example's own
 SHOWN_VARIABLES = ("RUNPOD_POD_ID", "RUNPOD_GPU_COUNT", "NVIDIA_VISIBLE_DEVICES", "JUPYTER_PASSWORD")
 
 GB = 10**9
+NEW_WORD = "/proc/sys/kernel/random/uuid"  # another one each time it is read
 
 WHERE = "id imageName env machineId machine { podHostId }"
 RUNTIME = (
@@ -118,7 +119,7 @@ class PodTour:
         return f"mutation {{ podFindAndDeployOnDemand( input: {{ {values} }} ) {{ {WHERE} }} }}"
 
     def _command(self) -> str:
-        return f'sh -c "date >> {self._workspace()}/starts; exec sleep 86400"'
+        return f'sh -c "cat {NEW_WORD} >> {self._workspace()}/starts; exec sleep 86400"'
 
     def _workspace(self) -> str:
         """A process container has its root at $PODD_ROOT, as it shares this machine's files."""
@@ -163,7 +164,7 @@ class PodTour:
         return inside
 
     def _show_starts(self, say: Say) -> None:
-        say("in the container: /workspace/starts, to which each start of the pod adds a line:")
+        say("in the container: /workspace/starts, to which each start of the pod adds a random word:")
         for line in self._starts:
             say(f"    {line}")
 

@@ -60,6 +60,15 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "pod.start": _ACCOUNT,
     "pod.stop": _POD_TOO,
     "pod.terminate": _POD_TOO,
+    "pod.change": _ACCOUNT,
+    "account.change": _ACCOUNT,
+    "registry.read": _ACCOUNT,
+    "registry.save": _ACCOUNT,
+    "secret.read": _ACCOUNT,
+    "secret.save": _ACCOUNT,
+    "volume.read": _ACCOUNT,
+    "volume.save": _ACCOUNT,
+    "template.delete": _ACCOUNT,
     "template.read": _ACCOUNT,
     "template.save": _ACCOUNT,
     "endpoint.read": _ACCOUNT,
@@ -96,3 +105,16 @@ def checked_email(email: str) -> str:
     if not local or not domain or any(c.isspace() for c in email) or len(email) > 254:
         raise Invalid(f"{email!r} is not an e-mail address.")
     return email
+
+
+SSH_KEY_KINDS = ("ssh-", "ecdsa-", "sk-")
+
+
+def checked_ssh_keys(text: str) -> list[str]:
+    """The keys of an authorized_keys text, comments and empty lines left out. Raises Invalid."""
+    lines = [line.strip() for line in text.splitlines()]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    for key in keys:
+        if not key.startswith(SSH_KEY_KINDS) or len(key.split()) < 2:
+            raise Invalid(f"{key[:40]!r} is not an SSH public key such as 'ssh-ed25519 AAAA... name'.")
+    return list(dict.fromkeys(keys))

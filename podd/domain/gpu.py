@@ -8,7 +8,6 @@ are displaced by none.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
 
 
 class GpuState(StrEnum):
@@ -122,8 +121,19 @@ def _victims(
     """The pods to displace: as few as free `missing` GPUs; among such groups the one whose best bidder
     bids lowest (ties: the youngest), then its second best, and so on."""
     ranked = sorted(helpful, key=lambda workload: order[workload])
-    for size in range(1, len(ranked) + 1):
-        enough = [g for g in combinations(ranked, size) if sum(len(helpful[w]) for w in g) >= missing]
-        if enough:
-            return min(enough, key=lambda group: [ranked.index(w) for w in reversed(group)])
-    return None
+
+    def gain(among: Sequence[str], size: int) -> int:
+        """The most GPUs that `size` pods among these give up."""
+        return sum(sorted((len(helpful[workload]) for workload in among), reverse=True)[:size])
+
+    size = next((n for n in range(1, len(ranked) + 1) if gain(ranked, n) >= missing), None)
+    if size is None:
+        return None
+    chosen: list[str] = []
+    for left in range(size, 0, -1):
+        # The shortest list that still has such a group ends with the best bidder of the best group.
+        end = next(n for n in range(left, len(ranked) + 1) if gain(ranked[:n], left) >= missing)
+        chosen.insert(0, ranked[end - 1])
+        missing -= len(helpful[ranked[end - 1]])
+        ranked = ranked[: end - 1]
+    return tuple(chosen)

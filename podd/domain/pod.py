@@ -1,9 +1,10 @@
 """Pods: what may be asked for, what it costs, and how a pod's state reads on each surface."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from podd.domain import words
-from podd.domain.catalogue import GpuType
+from podd.domain.catalogue import CpuFlavour, GpuType
 from podd.domain.errors import Invalid
 from podd.domain.template import Template
 from podd.domain.workload import Desired, Needs, Phase, Workload
@@ -14,7 +15,9 @@ MAX_GPUS = 64
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRequest:
     """A wish for a pod, as any surface reads it. None: not said. `bid` in nano-dollars per GPU and hour
-    makes it a spot pod. Sizes in GB. `data_center_ids`, `cuda_versions` empty: any."""
+    makes it a spot pod. Sizes in GB. `data_center_ids`, `cuda_versions` empty: any. `cpu_flavor_ids` make
+    it a CPU pod, with `vcpus` of the first flavour that fits. `stop_after` and `terminate_after` are
+    instants in epoch milliseconds."""
 
     image: str | None = None
     name: str | None = None
@@ -37,6 +40,35 @@ class PodRequest:
     cuda_versions: tuple[str, ...] = ()
     min_cuda_version: str | None = None
     max_price: int | None = None
+    cpu_flavor_ids: tuple[str, ...] = ()
+    vcpus: int | None = None
+    network_volume_id: str | None = None
+    registry_auth_id: str | None = None
+    locked: bool = False
+    stop_after: int | None = None
+    terminate_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodChange:
+    """What a caller wants changed about a pod; None: left as it is."""
+
+    name: str | None = None
+    locked: bool | None = None
+    image: str | None = None
+    args: str | None = None
+    env: dict[str, str] | None = None
+    ports: str | None = None
+    disk: int | None = None
+    volume: int | None = None
+    volume_path: str | None = None
+    registry_auth_id: str | None = None
+
+    @property
+    def resets(self) -> bool:
+        """Whether it needs a fresh container."""
+        fields = (self.image, self.args, self.env, self.ports, self.disk, self.volume, self.volume_path)
+        return any(value is not None for value in fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +86,10 @@ class Pod:
     bid: int | None = None
     price: int = 0
     cloud_type: str = "SECURE"
-    registry_auth_id: str = ""
+    cpu_flavor_id: str = ""
+    locked: bool = False
+    stop_after: int | None = None
+    terminate_after: int | None = None
 
     @property
     def id(self) -> str:
@@ -110,12 +145,36 @@ def complete(request: PodRequest, template: Template | None, default_disk: int) 
         ),
         volume=words.checked_size(request.volume, "volumeInGb", template.volume if template else 0),
         volume_path=words.checked_mount_path(path),
+        network_volume_id=request.network_volume_id or "",
+        registry_auth_id=request.registry_auth_id or (template.registry_auth_id if template else ""),
     )
     return needs, args, ports
 
 
 def checked_gpu_count(count: int | None, default: int = 1, least: int = 1) -> int:
     return words.checked_size(count, "gpuCount", default, least=least, most=MAX_GPUS)
+
+
+def changed(needs: Needs, change: PodChange) -> Needs:
+    """The container's needs after the change. A volume grows, it does not shrink. Raises Invalid."""
+    values: dict[str, Any] = {}
+    if change.image is not None:
+        values["image"] = words.checked_image(change.image)
+    if change.args is not None:
+        values["entrypoint"], values["command"] = words.parse_command(change.args)
+    if change.env is not None:
+        values["env"] = words.checked_env(change.env.items())
+    if change.ports is not None:
+        values["ports"] = words.parse_ports(change.ports)
+    if change.disk is not None:
+        values["disk"] = words.checked_size(change.disk, "containerDiskInGb", 0, least=1)
+    if change.volume is not None:
+        values["volume"] = words.checked_size(change.volume, "volumeInGb", 0, least=needs.volume)
+    if change.volume_path is not None:
+        values["volume_path"] = words.checked_mount_path(change.volume_path)
+    if change.registry_auth_id is not None:
+        values["registry_auth_id"] = change.registry_auth_id
+    return replace(needs, **values)
 
 
 def default_name(image: str) -> str:
@@ -174,9 +233,22 @@ def _version(text: str) -> tuple[int, ...]:
         raise Invalid(f"minCudaVersion: {text!r} is not a version such as 12.4.") from None
 
 
+def sized(request: PodRequest, flavour: CpuFlavour | None) -> PodRequest:
+    """A CPU pod asks for its vCPUs and the memory that comes with them. Raises Invalid."""
+    if flavour is None:
+        return request
+    vcpus = words.checked_size(
+        request.vcpus, "vcpuCount", flavour.min_vcpu, least=flavour.min_vcpu, most=flavour.max_vcpu
+    )
+    return replace(request, min_vcpus=vcpus, min_memory=vcpus * flavour.gb_per_vcpu)
+
+
 def share(machine: MachineFacts, gpu_count: int, free_memory: int, request: PodRequest) -> Share | None:
     """The pod's part of the machine: what falls to its GPUs, at least what it asks for; None if the
     memory is not there. Memory is never promised twice; cores are shared by weight."""
+    if request.cpu_flavor_ids:
+        memory = (request.min_memory or 1) * 1024
+        return Share(vcpus=request.min_vcpus or 1, memory=memory) if memory <= free_memory else None
     parts = max(machine.gpu_count, 1)
     taken = min(max(gpu_count, 1), parts)
     least_memory = max((request.min_memory or 1) * 1024, 512)

@@ -31,6 +31,15 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop a container that is to be started again as it is, on its own disk."""
+
+    workload_id: str
+    container: str
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRunning:
     """The container runs and the books do not say so yet."""
 
@@ -53,7 +62,7 @@ class RecordGone:
     workload_id: str
 
 
-Step = Start | Discard | RecordRunning | RecordExit | RecordGone
+Step = Start | Discard | Halt | RecordRunning | RecordExit | RecordGone
 
 
 def plan(
@@ -119,6 +128,10 @@ def _follow(
     workload: Workload, container: Container, holders: Mapping[str, set[str]], now: int
 ) -> Step | None:
     """The container of the present generation exists: keep the books in step with it."""
+    if workload.restart_at > (container.started_at or 0):
+        if container.state in (ContainerState.RUNNING, ContainerState.PAUSED):
+            return Halt(workload.id, container.name, workload.grace)
+        return _start(workload, holders, now)
     if container.state in (ContainerState.RUNNING, ContainerState.PAUSED):
         same = workload.phase is Phase.RUNNING and workload.started_at == container.started_at
         return None if same else RecordRunning(workload.id, container)

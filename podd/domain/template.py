@@ -24,6 +24,7 @@ class Template:
     ports: str = ""
     env: dict[str, str] = field(default_factory=dict)
     serverless: bool = False
+    public: bool = False
     registry_auth_id: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
     created_at: int = 0

@@ -54,6 +54,11 @@ def unhealthy_delay(first_ms: int, crashes: int) -> int:
     return int(min(first_ms * 2 ** max(crashes - 1, 0), WEEK_MS))
 
 
+def gives_up(first_ms: int, crashes: int, limit_ms: int) -> bool:
+    """Whether its rests, the one after this crash included, come to more than `limit_ms`."""
+    return sum(unhealthy_delay(first_ms, n) for n in range(1, crashes + 1)) > limit_ms
+
+
 def forgiven(ready_at: int | None, started_at: int | None, now: int) -> bool:
     """A worker that had been taking jobs gets one more start at once, unless it came up only just now."""
     return ready_at is not None and started_at is not None and now - started_at >= 60_000

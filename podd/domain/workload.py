@@ -41,7 +41,8 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What the container needs. `memory` in MiB, sizes in GB, `cpus` in cores."""
+    """What the container needs. `memory` in MiB, sizes in GB, `cpus` in cores. A network volume takes the
+    place of the workload's own at `volume_path`."""
 
     image: str
     entrypoint: tuple[str, ...] = ()
@@ -53,6 +54,8 @@ class Needs:
     disk: int
     volume: int = 0
     volume_path: str = "/workspace"
+    network_volume_id: str = ""
+    registry_auth_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Workload:
     restarts: int = 0
     failures: int = 0
     retry_at: int = 0
+    restart_at: int = 0
     reason: str = ""
     created_at: int = 0
     changed_at: int = 0

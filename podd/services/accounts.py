@@ -36,6 +36,28 @@ def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int)
     return _new_key(tx, found, checked_name(name or "key"), now)
 
 
+def set_ssh_keys(tx: Tx, caller: Caller, pub_key: str) -> Account:
+    """Replace the account's SSH public keys, one in a line. Raises Invalid for a line that is none."""
+    rules.require(caller, "account.change")
+    keys = rules.checked_ssh_keys(pub_key)
+    accounts.change(tx, caller.account_id, pub_key="\n\n".join(keys))
+    return own(tx, caller)
+
+
+def own(db: Reader, caller: Caller) -> Account:
+    """The caller's account."""
+    rules.require(caller, "account.read")
+    account = accounts.get(db, caller.account_id)
+    assert account is not None, "a key belongs to an account"
+    return account
+
+
+def keys_of(db: Reader, caller: Caller) -> list[ApiKey]:
+    """The account's API keys, without the keys themselves."""
+    rules.require(caller, "account.read")
+    return accounts.keys_of(db, caller.account_id)
+
+
 def caller_of(db: Reader, presented: str, keys: DerivedKeys, operator_key_hash: str) -> Caller | None:
     """Whose key this is; None for one podd does not know."""
     key_hash = ids.key_hash(presented)

@@ -5,6 +5,7 @@ from urllib.parse import quote_plus
 
 from podd.domain.container import ContainerSpec, Mount, PortBinding
 from podd.domain.workload import Kind, Workload
+from podd.services import secrets, volumes
 from podd.services.platform import Platform
 from podd.store import accounts, gpus, workloads
 from podd.store.db import Reader
@@ -24,9 +25,11 @@ def make_volume(path: str) -> None:
 
 
 def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
-    """The container of the workload's present generation."""
+    """The container of the workload's present generation. Raises Invalid when it names a secret that is
+    not there any more."""
     needs = workload.needs
-    env = {**needs.env, **_common_env(db, podd, workload)}
+    own = secrets.filled_env(db, podd, workload.account_id, needs.env)
+    env = {**own, **_common_env(db, podd, workload)}
     if workload.kind is Kind.WORKER:
         env = {**_worker_defaults(), **env, **_worker_env(db, podd, workload)}
     return ContainerSpec(
@@ -47,9 +50,12 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
 
 
 def _mounts(podd: Platform, workload: Workload) -> tuple[Mount, ...]:
-    if not workload.needs.volume:
-        return ()
-    return (Mount(str(volume_dir(podd, workload.id)), workload.needs.volume_path),)
+    needs = workload.needs
+    if needs.network_volume_id:
+        return (Mount(str(volumes.directory(podd, needs.network_volume_id)), needs.volume_path),)
+    if needs.volume:
+        return (Mount(str(volume_dir(podd, workload.id)), needs.volume_path),)
+    return ()
 
 
 def _bindings(podd: Platform, workload: Workload) -> tuple[PortBinding, ...]:
@@ -76,8 +82,8 @@ def _common_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
         # `void` also overrides an image's own `all`, where the NVIDIA runtime is the default.
         "NVIDIA_VISIBLE_DEVICES": ",".join(workload.gpu_uuids) or "void",
     }
-    if workload.needs.volume:
-        env["RUNPOD_VOLUME_ID"] = workload.id
+    if workload.needs.network_volume_id or workload.needs.volume:
+        env["RUNPOD_VOLUME_ID"] = workload.needs.network_volume_id or workload.id
     if podd.host.cuda_version:
         env["CUDA_VERSION"] = podd.host.cuda_version
     if account and account.pub_key:

@@ -9,6 +9,7 @@ from podd.domain.job import JobLimits
 from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
 from podd.ports import Clock
+from podd.sealing import Sealer
 from podd.store import gpus
 from podd.store.db import Reader, Store
 from podd.wakeups import Bells
@@ -16,6 +17,7 @@ from podd.wakeups import Bells
 # Bells.
 RECONCILE = "reconcile"
 AUTOSCALE = "autoscale"
+SWEEP = "sweep"
 
 
 def queue_bell(endpoint_id: str) -> str:
@@ -49,6 +51,7 @@ class Platform:
     bells: Bells
     clock: Clock
     keys: DerivedKeys
+    sealer: Sealer
     host: Host
     worker_url: str
     booted_at: int
@@ -57,6 +60,10 @@ class Platform:
     @property
     def volumes(self) -> Path:
         return self.settings.data_dir / "volumes"
+
+    @property
+    def network_volumes(self) -> Path:
+        return self.settings.data_dir / "network-volumes"
 
     @property
     def job_limits(self) -> JobLimits:

@@ -2,18 +2,21 @@
 through the ends of their containers."""
 
 from dataclasses import replace
+from typing import Any
 
 from podd import ids
 from podd.domain import account as who
 from podd.domain import pod as rules
 from podd.domain.account import Caller
-from podd.domain.catalogue import GpuType
+from podd.domain.catalogue import CpuFlavour, GpuType
 from podd.domain.container import Container
 from podd.domain.errors import NOT_ENOUGH_FREE_GPUS, OUT_OF_STOCK, Conflict, Invalid, NoCapacity, NotFound
 from podd.domain.gpu import GpuRequest
-from podd.domain.pod import Pod, PodRequest
-from podd.domain.workload import Desired, Kind, Phase, Workload, ran_steadily, retry_delay
-from podd.services import capacity
+from podd.domain.pod import Pod, PodChange, PodRequest
+from podd.domain.template import Template, checked_name
+from podd.domain.words import Port
+from podd.domain.workload import Desired, Kind, Needs, Phase, Workload, ran_steadily, retry_delay
+from podd.services import capacity, registries, secrets, volumes
 from podd.services.capacity import Room
 from podd.services.platform import RECONCILE, Platform
 from podd.store import events, gpus, templates, workloads
@@ -45,13 +48,14 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     Spot pods that bid less may be displaced for it. Raises Invalid, NotFound for a template, NoCapacity.
     """
     who.require(caller, "pod.create")
-    template = templates.get(tx, request.template_id) if request.template_id else None
-    if request.template_id and (template is None or template.account_id != caller.account_id):
-        template = None
-        if not request.image:
-            raise NotFound("template not found")
+    template = _template(tx, caller, request)
     needs, args, ports = rules.complete(request, template, podd.settings.limits.container_disk_gb)
-    count = rules.checked_gpu_count(request.gpu_count, least=1 if request.gpu_type_ids else 0)
+    _check_things(tx, caller, needs)
+    flavour = _flavour(podd, request)
+    count = (
+        0 if flavour else rules.checked_gpu_count(request.gpu_count, least=1 if request.gpu_type_ids else 0)
+    )
+    request = rules.sized(request, flavour)
     machine = podd.facts(tx)
     types = podd.gpu_types(tx)
     type_ids = tuple(t for t in request.gpu_type_ids if t in types) if request.gpu_type_ids else tuple(types)
@@ -63,6 +67,8 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     room = capacity.find(tx, podd, wanted, request, no_gpu=OUT_OF_STOCK)
     gpu_type = types.get(room.type_id)
     price = rules.price_of(gpu_type, count, request.bid, machine.cloud_type)
+    if flavour is not None:
+        price = flavour.hourly * room.share.vcpus
     if request.max_price and price > request.max_price:
         raise NoCapacity(OUT_OF_STOCK)
     workload = Workload(
@@ -89,6 +95,10 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         bid=request.bid,
         price=price,
         cloud_type=machine.cloud_type,
+        cpu_flavor_id=flavour.id if flavour else "",
+        locked=request.locked,
+        stop_after=request.stop_after,
+        terminate_after=request.terminate_after,
     )
     workloads.insert_pod(tx, pod)
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
@@ -152,8 +162,10 @@ def resume(
 
 
 def stop(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
-    """Stop a pod: its GPUs are free at once in the books, its volume stays. Stopping twice is fine."""
+    """Stop a pod: its GPUs are free at once in the books, its volume stays. Stopping twice is fine. Raises
+    Conflict while it is locked."""
     pod = own(tx, caller, pod_id, "stop", to="stop")
+    _check_unlocked(pod, "stopped")
     if pod.workload.desired is Desired.RUNNING:
         grace = podd.settings.limits.stop_grace_seconds
         _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_USER}", "", grace, now)
@@ -167,6 +179,67 @@ def terminate(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> 
     grace = podd.settings.limits.stop_grace_seconds
     _halt(tx, pod.id, Desired.TERMINATED, f"Terminated by {BY_USER}", "", grace, now)
     workloads.unpublish(tx, pod.id)
+
+
+def restart(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
+    """Restart the same container, on its own disk. Raises Conflict unless the pod should run."""
+    pod = own(tx, caller, pod_id, "change", to="restart")
+    _check_running(pod, "restart")
+    grace = podd.settings.limits.stop_grace_seconds
+    workloads.change(
+        tx, pod.id, restart_at=now, failures=0, retry_at=0, grace=grace, **_changed("Restarted", now)
+    )
+    events.add(tx, pod.id, "restarted", "restarted by its owner", now)
+    tx.ring(RECONCILE)
+    return _again(tx, pod.id)
+
+
+def reset(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
+    """A fresh container on the same volume. Raises Conflict while it is locked or should not run."""
+    pod = own(tx, caller, pod_id, "change", to="reset")
+    _check_running(pod, "reset")
+    _check_unlocked(pod, "reset")
+    _reset(tx, podd, pod, now)
+    return _again(tx, pod.id)
+
+
+def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange, now: int) -> Pod:
+    """Change a pod. Its name, its lock and its credential change in place; all else takes a fresh
+    container, at once if it should run. Raises Invalid, NotFound, and Conflict while it is locked."""
+    pod = own(tx, caller, pod_id, "change", to="edit")
+    needs = rules.changed(pod.workload.needs, change)
+    _check_things(tx, caller, needs)
+    workloads.change_needs(tx, pod.id, needs)
+    workloads.change_pod(
+        tx,
+        pod.id,
+        name=pod.name if change.name is None else checked_name(change.name),
+        locked=pod.locked if change.locked is None else change.locked,
+        args=pod.args if change.args is None else change.args,
+        ports=pod.ports if change.ports is None else change.ports,
+    )
+    if change.resets:
+        _check_unlocked(pod, "reset")
+        if needs.ports != pod.workload.needs.ports:
+            _publish_anew(tx, podd, pod, needs)
+        if pod.workload.desired is Desired.RUNNING:
+            _reset(tx, podd, pod, now)
+    return _again(tx, pod.id)
+
+
+def tick(tx: Tx, podd: Platform, now: int) -> None:
+    """Stop and terminate the pods whose time has come."""
+    for pod in workloads.pods_due(tx, now):
+        grace = podd.settings.limits.stop_grace_seconds
+        if pod.terminate_after is not None and pod.terminate_after <= now:
+            _halt(tx, pod.id, Desired.TERMINATED, f"Terminated by {BY_PODD}", "", grace, now)
+            workloads.unpublish(tx, pod.id)
+            continue
+        workloads.change_pod(tx, pod.id, stop_after=None)
+        if pod.workload.desired is Desired.RUNNING:
+            reason = "It was to be stopped at this time."
+            _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
+            events.add(tx, pod.id, "stopped", reason, now)
 
 
 # What the reconciler tells
@@ -222,6 +295,80 @@ def move_ports(tx: Tx, podd: Platform, workload: Workload, now: int) -> None:
 
 
 # Private
+
+
+def _template(db: Reader, caller: Caller, request: PodRequest) -> Template | None:
+    """The template the request names. An unknown one does no harm to a request that names an image: old
+    clients send ids of RunPod's own templates. Raises NotFound, Invalid."""
+    if not request.template_id:
+        return None
+    template = templates.get(db, request.template_id)
+    if template is None or not (template.public or template.account_id == caller.account_id):
+        if request.image:
+            return None
+        raise NotFound("template not found")
+    if template.serverless and not request.image:
+        raise Invalid("templateId: this template is for serverless workers; a pod needs a pod template.")
+    return template
+
+
+def _flavour(podd: Platform, request: PodRequest) -> CpuFlavour | None:
+    """The CPU flavour of a CPU pod. Raises Invalid."""
+    if not request.cpu_flavor_ids:
+        return None
+    for flavor_id in request.cpu_flavor_ids:
+        flavour = podd.catalogue.flavour(flavor_id)
+        if flavour is not None:
+            return flavour
+    known = ", ".join(flavour.id for flavour in podd.catalogue.cpus)
+    raise Invalid(f"There is no CPU flavor {request.cpu_flavor_ids[0]!r}; known are {known}.")
+
+
+def _check_things(db: Reader, caller: Caller, needs: Needs) -> None:
+    """What a pod names must be its owner's. Raises NotFound, Invalid."""
+    registries.check_own(db, caller, needs.registry_auth_id)
+    if needs.network_volume_id:
+        volumes.own(db, caller, needs.network_volume_id)
+    secrets.check_known(db, caller.account_id, needs.env)
+
+
+def _check_unlocked(pod: Pod, verb: str) -> None:
+    if pod.locked:
+        raise Conflict(f"This pod is locked and cannot be {verb}; unlock it first.")
+
+
+def _check_running(pod: Pod, verb: str) -> None:
+    if pod.workload.desired is not Desired.RUNNING:
+        raise Conflict(f"Cannot {verb} a pod that is not running; start it instead.")
+
+
+def _reset(tx: Tx, podd: Platform, pod: Pod, now: int) -> None:
+    workloads.change(
+        tx,
+        pod.id,
+        generation=pod.workload.generation + 1,
+        grace=podd.settings.limits.stop_grace_seconds,
+        failures=0,
+        retry_at=0,
+        reason="",
+        **_changed("Reset", now),
+    )
+    events.add(tx, pod.id, "reset", "reset by its owner", now)
+    tx.ring(RECONCILE)
+
+
+def _publish_anew(tx: Tx, podd: Platform, pod: Pod, needs: Needs) -> None:
+    """Host ports for the new set of ports; those that stay keep theirs."""
+    kept = tuple(p for p in pod.workload.published if Port(p.container, p.protocol) in needs.ports)
+    have = {Port(port.container, port.protocol) for port in kept}
+    workloads.unpublish(tx, pod.id)
+    workloads.publish(tx, pod.id, kept)
+    missing = tuple(port for port in needs.ports if port not in have)
+    workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, missing))
+
+
+def _changed(verb: str, now: int) -> dict[str, Any]:
+    return {"changed_at": now, "changed_by": f"{verb} by {BY_USER}"}
 
 
 def _new_id(tx: Tx) -> str:

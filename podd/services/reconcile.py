@@ -14,8 +14,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from podd.domain.container import Container, RegistryAuth
+from podd.domain.errors import Invalid
 from podd.domain.reconcile import (
     Discard,
+    Halt,
     RecordExit,
     RecordGone,
     RecordRunning,
@@ -33,8 +35,9 @@ from podd.ports import (
     PortTaken,
     StartRefused,
 )
-from podd.services import launch, pods, workloads
+from podd.services import launch, pods, registries, volumes, workloads
 from podd.services.platform import RECONCILE, Platform
+from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
 from podd.store.db import Tx
 
@@ -75,6 +78,13 @@ class Reconciler:
         for step in plan(everything, containers, busy, now):
             self._begin(step, known.get(step.workload_id))
 
+    async def sweep_volumes(self) -> None:
+        """Remove the files of network volumes that were deleted, then forget these."""
+        for volume_id in await self._podd.store.read(volume_rows.deleted):
+            await asyncio.to_thread(shutil.rmtree, volumes.directory(self._podd, volume_id), True)
+            await self._write(volume_rows.forget, volume_id)
+            log.info("network volume removed", volume=volume_id)
+
     async def drain(self) -> None:
         """Wait for the steps under way; begin no more. Pulls are given up."""
         await self._pulls.cancel()
@@ -110,6 +120,9 @@ class Reconciler:
         if isinstance(step, Discard):
             await self._discard(step)
             return True
+        if isinstance(step, Halt):
+            await asyncio.to_thread(self._engine.stop, step.container, step.grace)
+            return True
         assert workload is not None, "only strays are unknown, and those are discarded"
         match step:
             case Start():
@@ -127,8 +140,8 @@ class Reconciler:
     async def _start(self, workload: Workload) -> bool:
         """Start the container once its image is there; False while that takes."""
         image = workload.needs.image
-        auth: RegistryAuth | None = None
         try:
+            auth = await self._podd.store.read(registries.auth_for, self._podd, workload)
             if not await self._pulls.ready(image, auth):
                 await self._write(
                     workloads.note_phase, workload, Phase.PULLING, f"pulling {image}", self._now()
@@ -139,7 +152,7 @@ class Reconciler:
             ):
                 return True
             container = await self._run(workload)
-        except (ImageMissing, StartRefused) as error:
+        except (ImageMissing, StartRefused, Invalid) as error:
             log.info("cannot start", workload=workload.id, reason=str(error))
             await self._write(workloads.note_refusal, self._podd, workload, str(error), self._now())
             return True

@@ -6,10 +6,11 @@ from typing import Any
 from podd import ids
 from podd.domain import words
 from podd.domain.account import Caller, require
-from podd.domain.errors import Conflict, NotFound
+from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.template import Template, checked_name
-from podd.services import endpoints
-from podd.store import templates
+from podd.services import endpoints, registries
+from podd.store import endpoints as endpoints_rows
+from podd.store import templates, workloads
 from podd.store.db import Reader, Tx
 
 
@@ -27,6 +28,36 @@ def listed(db: Reader, caller: Caller) -> list[Template]:
     return templates.of_account(db, caller.account_id)
 
 
+def readable(db: Reader, caller: Caller, template_id: str) -> Template:
+    """A template of the caller's, or one that is shared with everybody. Raises NotFound."""
+    template = templates.get(db, template_id)
+    if template is None or not (template.public or template.account_id == caller.account_id):
+        raise NotFound("template not found")
+    return template
+
+
+def delete(tx: Tx, caller: Caller, template_id: str) -> None:
+    """Forget a template that nothing uses. Raises NotFound, Conflict."""
+    require(caller, "template.delete")
+    template = own(tx, caller, template_id)
+    endpoint_names = [e.name for e in endpoints_rows.using_template(tx, template.id)]
+    if endpoint_names:
+        raise Conflict(f"This template is in use by the endpoint {endpoint_names[0]!r}; delete that first.")
+    pods = [p for p in workloads.pods_of(tx, caller.account_id) if p.template_id == template.id]
+    if pods:
+        raise Conflict(f"This template is in use by the pod {pods[0].name!r}; terminate that first.")
+    templates.delete(tx, template.id)
+
+
+def by_name(db: Reader, caller: Caller, name: str) -> Template:
+    """The caller's template of this name. Raises NotFound."""
+    require(caller, "template.read")
+    template = templates.by_name(db, caller.account_id, name)
+    if template is None:
+        raise NotFound("template not found")
+    return template
+
+
 def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any], now: int) -> Template:
     """Make a template, or change the one with this id; what `values` leaves out stays as it is.
 
@@ -41,6 +72,9 @@ def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any]
         else Template(id=ids.new_id(10), account_id=caller.account_id, created_at=now, **_named(values))
     )
     namesake = templates.by_name(tx, caller.account_id, template.name)
+    registries.check_own(tx, caller, template.registry_auth_id)
+    if template.public and template.serverless:
+        raise Invalid("isPublic: only pod templates can be shared.")
     if namesake and namesake.id != template.id:
         raise Conflict(f"There is already a template named {template.name!r}; choose another name.")
     if before is None:

@@ -25,6 +25,20 @@ def by_email(db: Reader, email: str) -> Account | None:
     return _account(db.row("SELECT * FROM accounts WHERE email = ?", (email,)))
 
 
+def change(tx: Tx, account_id: str, **values: str) -> None:
+    tx.update("accounts", account_id, dict(values))
+
+
+def keys_of(db: Reader, account_id: str) -> list[ApiKey]:
+    """The account's keys that are not revoked, oldest first."""
+    rows = db.rows(
+        "SELECT id, account_id, name, created_at FROM api_keys "
+        "WHERE account_id = ? AND revoked_at IS NULL ORDER BY created_at, id",
+        (account_id,),
+    )
+    return [ApiKey(**row) for row in rows]
+
+
 def insert_key(tx: Tx, key: ApiKey, key_hash: str) -> None:
     tx.insert(
         "api_keys",

@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import structlog
 from sqlite_utils import Database
 
-from podd.domain.errors import PoddError, StorageFailed
+from podd.domain.errors import Invalid, StorageFailed
 from podd.store.schema import migrations
 
+log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 Params = Sequence[Any] | dict[str, Any]
 Row = dict[str, Any]
 
 MAX_BATCH = 256
+LEAVING = "podd is shutting down; send the request again shortly."
 
 
 class Reader:
@@ -65,12 +68,12 @@ class Tx(Reader):
     def insert(self, table: str, row: Row) -> None:
         columns = ", ".join(row)
         marks = ", ".join(f":{column}" for column in row)
-        self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+        self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
 
     def update(self, table: str, key: str, values: Row) -> int:
         """Set columns of the row whose `id` is `key`; the number of rows touched (0 or 1)."""
         assignments = ", ".join(f"{column} = :{column}" for column in values)
-        return self.run(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": key})  # noqa: S608
+        return self.run(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": key})
 
     def ring(self, bell: str) -> None:
         self.rings.append(bell)
@@ -107,6 +110,7 @@ class Store:
         self._on_told = on_told
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
+        self._door = threading.Lock()
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._opened: Future[None] = Future()
@@ -125,12 +129,13 @@ class Store:
     ) -> Future[T]:
         """`write` for callers outside the event loop."""
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(StorageFailed("podd is shutting down; send the request again shortly."))
-            return future
         # A caller that goes away must not take back a change that others may already build on.
         future.set_running_or_notify_cancel()
-        self._queue.put(_Waiting(lambda tx: verb(tx, *args, **kwargs), future))
+        with self._door:
+            if not self._closed:
+                self._queue.put(_Waiting(lambda tx: verb(tx, *args, **kwargs), future))
+                return future
+        future.set_exception(StorageFailed(LEAVING))
         return future
 
     async def read(
@@ -138,7 +143,11 @@ class Store:
     ) -> T:
         """Run the question on a reader's own connection: it sees everything committed before."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: self.ask(question, *args, **kwargs))
+        try:
+            answer = loop.run_in_executor(self._readers, lambda: self.ask(question, *args, **kwargs))
+        except RuntimeError:  # the readers are gone
+            raise StorageFailed(LEAVING) from None
+        return await answer
 
     def ask(self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` in the calling thread. The question sees one consistent snapshot."""
@@ -151,10 +160,11 @@ class Store:
 
     def close(self) -> None:
         """Finish what is queued, then close. Safe to call twice."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._writer.join()
         self._readers.shutdown(wait=True)
         for connection in self._reader_connections:
@@ -208,10 +218,17 @@ class Store:
                 waiting.future.set_result(waiting.result)
             else:
                 waiting.future.set_exception(error)
+        try:
+            self._spread(rings, [] if failure else batch)
+        except Exception:
+            # It is stored and answered. Whoever was to hear of it looks again by itself.
+            log.exception("listener broke")
+
+    def _spread(self, rings: list[str], stored: list[_Waiting]) -> None:
         if rings and self._on_commit is not None:
             self._on_commit(dict.fromkeys(rings))
-        if self._on_told is not None and failure is None:
-            for waiting in batch:
+        if self._on_told is not None:
+            for waiting in stored:
                 for what, facts in waiting.told:
                     self._on_told(what, facts)
 
@@ -251,11 +268,14 @@ def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> None
             # SQLite itself rolled everything back (disk full, I/O error): the whole batch is lost.
             raise sqlite3.OperationalError(str(error)) from error
         connection.execute("ROLLBACK TO verb")
-        waiting.error = _as_storage_failure(error)
+        waiting.error = _as_told_to_callers(error)
     connection.execute("RELEASE verb")
 
 
-def _as_storage_failure(error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError) and not isinstance(error, PoddError):
-        return StorageFailed(f"The database could not store the change: {error}.")
+def _as_told_to_callers(error: Exception) -> Exception:
+    match error:
+        case sqlite3.OperationalError():
+            return StorageFailed(f"The database could not store the change: {error}.")
+        case UnicodeEncodeError():
+            return Invalid("A text has half of a surrogate pair in it, which is no Unicode character.")
     return error

@@ -52,14 +52,14 @@ def insert(tx: Tx, job: Job, *, low_priority: bool, execution_timeout: int, expi
 
 
 def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
-    row = db.row(f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))  # noqa: S608
+    row = db.row(f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))
     return _job(row) if row else None
 
 
 def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list[Job]:
     """Hand the next jobs to the worker."""
     rows = tx.rows(
-        "UPDATE jobs SET status = 'IN_PROGRESS', worker_id = :worker, taken_at = :now, seen_at = :now, "  # noqa: S608
+        "UPDATE jobs SET status = 'IN_PROGRESS', worker_id = :worker, taken_at = :now, seen_at = :now, "
         "attempt = attempt + 1, progress_json = NULL WHERE seq IN (SELECT seq FROM jobs "
         "WHERE endpoint_id = :endpoint AND status = 'IN_QUEUE' ORDER BY rank, seq LIMIT :limit) "
         f"RETURNING {_COLUMNS}, rank, seq",
@@ -153,7 +153,7 @@ def overtime(db: Reader, now: int) -> list[Held]:
 def expired(db: Reader, now: int) -> list[Job]:
     """Jobs that are not finished and past their time to live."""
     rows = db.rows(
-        f"SELECT {_COLUMNS} FROM jobs WHERE expires_at <= ? "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM jobs WHERE expires_at <= ? "
         "AND status IN ('IN_QUEUE', 'IN_PROGRESS') LIMIT 500",
         (now,),
     )
@@ -249,7 +249,7 @@ def note_all_stopped(tx: Tx, worker_id: str, *, asked_before: int) -> None:
 
 def _held(db: Reader, where: str, params: tuple[object, ...]) -> list[Held]:
     rows = db.rows(
-        "SELECT id, endpoint_id, worker_id, attempt, retries, taken_at, seen_at FROM jobs "  # noqa: S608
+        "SELECT id, endpoint_id, worker_id, attempt, retries, taken_at, seen_at FROM jobs "
         f"WHERE status = 'IN_PROGRESS' AND {where} ORDER BY seq",
         params,
     )

@@ -63,6 +63,7 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             ports TEXT NOT NULL,
             env_json TEXT NOT NULL,
             serverless INTEGER NOT NULL,
+            public INTEGER NOT NULL DEFAULT 0,
             registry_auth_id TEXT NOT NULL,
             extras_json TEXT NOT NULL,
             created_at INTEGER NOT NULL,
@@ -86,6 +87,8 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             disk INTEGER NOT NULL,
             volume INTEGER NOT NULL,
             volume_path TEXT NOT NULL,
+            network_volume_id TEXT NOT NULL DEFAULT '',
+            registry_auth_id TEXT NOT NULL DEFAULT '',
             grace REAL NOT NULL,
             container_id TEXT NOT NULL DEFAULT '',
             address TEXT NOT NULL DEFAULT '',
@@ -95,6 +98,7 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             restarts INTEGER NOT NULL DEFAULT 0,
             failures INTEGER NOT NULL DEFAULT 0,
             retry_at INTEGER NOT NULL DEFAULT 0,
+            restart_at INTEGER NOT NULL DEFAULT 0,
             reason TEXT NOT NULL DEFAULT '',
             created_at INTEGER NOT NULL,
             changed_at INTEGER NOT NULL,
@@ -128,7 +132,10 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             bid INTEGER,
             price INTEGER NOT NULL,
             cloud_type TEXT NOT NULL,
-            registry_auth_id TEXT NOT NULL
+            cpu_flavor_id TEXT NOT NULL DEFAULT '',
+            locked INTEGER NOT NULL DEFAULT 0,
+            stop_after INTEGER,
+            terminate_after INTEGER
         );
 
         CREATE TABLE endpoints (
@@ -203,6 +210,37 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
         CREATE INDEX jobs_by_endpoint ON jobs (endpoint_id);
         CREATE INDEX jobs_expiring ON jobs (expires_at) WHERE status IN ('IN_QUEUE', 'IN_PROGRESS');
         CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
+
+        CREATE TABLE network_volumes (
+            id TEXT PRIMARY KEY,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            name TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            deleted_at INTEGER
+        );
+        CREATE INDEX network_volumes_by_account ON network_volumes (account_id);
+
+        CREATE TABLE registry_credentials (
+            id TEXT PRIMARY KEY,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            name TEXT NOT NULL,
+            username TEXT NOT NULL,
+            sealed_password TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            UNIQUE (account_id, name)
+        );
+
+        CREATE TABLE secrets (
+            id TEXT PRIMARY KEY,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            name TEXT NOT NULL,
+            description TEXT NOT NULL,
+            sealed_value TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            UNIQUE (account_id, name)
+        );
 
         CREATE TABLE events (
             id INTEGER PRIMARY KEY,

@@ -27,6 +27,20 @@ def of_account(db: Reader, account_id: str) -> list[Template]:
     return [_from(row) for row in rows]
 
 
+def public(db: Reader) -> list[Template]:
+    """Templates their owners share with everybody."""
+    return [_from(row) for row in db.rows("SELECT * FROM templates WHERE public = 1 ORDER BY created_at, id")]
+
+
+def using_registry_credential(db: Reader, credential_id: str) -> list[Template]:
+    rows = db.rows("SELECT * FROM templates WHERE registry_auth_id = ?", (credential_id,))
+    return [_from(row) for row in rows]
+
+
+def delete(tx: Tx, template_id: str) -> None:
+    tx.run("DELETE FROM templates WHERE id = ?", (template_id,))
+
+
 def _row(template: Template) -> Row:
     return {
         "id": template.id,
@@ -40,6 +54,7 @@ def _row(template: Template) -> Row:
         "ports": template.ports,
         "env_json": json.dumps(template.env),
         "serverless": template.serverless,
+        "public": template.public,
         "registry_auth_id": template.registry_auth_id,
         "extras_json": json.dumps(template.extras),
         "created_at": template.created_at,
@@ -53,4 +68,5 @@ def _template(row: Row | None) -> Template | None:
 def _from(row: Row) -> Template:
     row = dict(row)
     env, extras = json.loads(row.pop("env_json")), json.loads(row.pop("extras_json"))
-    return Template(**{**row, "serverless": bool(row["serverless"]), "env": env, "extras": extras})
+    flags = {name: bool(row[name]) for name in ("serverless", "public")}
+    return Template(**{**row, **flags, "env": env, "extras": extras})

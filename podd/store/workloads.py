@@ -14,7 +14,6 @@ from podd.store.db import Reader, Row, Tx
 
 
 def insert(tx: Tx, workload: Workload) -> None:
-    needs = workload.needs
     tx.insert(
         "workloads",
         {
@@ -24,16 +23,7 @@ def insert(tx: Tx, workload: Workload) -> None:
             "desired": workload.desired.value,
             "phase": workload.phase.value,
             "generation": workload.generation,
-            "image": needs.image,
-            "entrypoint_json": json.dumps(needs.entrypoint),
-            "command_json": json.dumps(needs.command),
-            "env_json": json.dumps(needs.env),
-            "ports": ",".join(f"{port.number}/{port.protocol}" for port in needs.ports),
-            "cpus": needs.cpus,
-            "memory": needs.memory,
-            "disk": needs.disk,
-            "volume": needs.volume,
-            "volume_path": needs.volume_path,
+            **_needs(workload.needs),
             "grace": workload.grace,
             "created_at": workload.created_at,
             "changed_at": workload.changed_at,
@@ -55,6 +45,10 @@ def change(tx: Tx, workload_id: str, **values: Any) -> int:
     return tx.update("workloads", workload_id, values)
 
 
+def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
+    tx.update("workloads", workload_id, _needs(needs))
+
+
 def reserved_memory(db: Reader) -> int:
     """MiB promised to workloads that run or should."""
     total: int = db.value("SELECT COALESCE(SUM(memory), 0) FROM workloads WHERE desired = 'RUNNING'")
@@ -69,7 +63,7 @@ def delete(tx: Tx, workload_id: str) -> None:
         ("workers", "id"),
         ("workloads", "id"),
     ):
-        tx.run(f"DELETE FROM {table} WHERE {column} = ?", (workload_id,))  # noqa: S608
+        tx.run(f"DELETE FROM {table} WHERE {column} = ?", (workload_id,))
 
 
 # Host ports
@@ -114,7 +108,10 @@ def insert_pod(tx: Tx, pod: Pod) -> None:
             "bid": pod.bid,
             "price": pod.price,
             "cloud_type": pod.cloud_type,
-            "registry_auth_id": pod.registry_auth_id,
+            "cpu_flavor_id": pod.cpu_flavor_id,
+            "locked": pod.locked,
+            "stop_after": pod.stop_after,
+            "terminate_after": pod.terminate_after,
         },
     )
 
@@ -128,6 +125,19 @@ def pod(db: Reader, pod_id: str) -> Pod | None:
 def pods_of(db: Reader, account_id: str) -> list[Pod]:
     """All pods of the account that are not terminated, oldest first."""
     return _pods(db, "workloads.account_id = ?", (account_id,))
+
+
+def pods_due(db: Reader, now: int) -> list[Pod]:
+    """Pods whose time to stop or to be terminated has come."""
+    return _pods(db, "(pods.stop_after <= ? OR pods.terminate_after <= ?)", (now, now))
+
+
+def using_network_volume(db: Reader, volume_id: str) -> list[Workload]:
+    return _workloads(db, "WHERE network_volume_id = ? AND desired != 'TERMINATED'", (volume_id,))
+
+
+def using_registry_credential(db: Reader, credential_id: str) -> list[Workload]:
+    return _workloads(db, "WHERE registry_auth_id = ? AND desired != 'TERMINATED'", (credential_id,))
 
 
 def change_pod(tx: Tx, pod_id: str, **values: Any) -> int:
@@ -181,8 +191,25 @@ def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
 # Private
 
 
+def _needs(needs: Needs) -> Row:
+    return {
+        "image": needs.image,
+        "entrypoint_json": json.dumps(needs.entrypoint),
+        "command_json": json.dumps(needs.command),
+        "env_json": json.dumps(needs.env),
+        "ports": ",".join(f"{port.number}/{port.protocol}" for port in needs.ports),
+        "cpus": needs.cpus,
+        "memory": needs.memory,
+        "disk": needs.disk,
+        "volume": needs.volume,
+        "volume_path": needs.volume_path,
+        "network_volume_id": needs.network_volume_id,
+        "registry_auth_id": needs.registry_auth_id,
+    }
+
+
 def _workloads(db: Reader, where: str = "", params: tuple[Any, ...] = ()) -> list[Workload]:
-    rows = db.rows(f"SELECT * FROM workloads {where} ORDER BY created_at, id", params)  # noqa: S608
+    rows = db.rows(f"SELECT * FROM workloads {where} ORDER BY created_at, id", params)
     if not rows:
         return []
     gpus = _grouped(
@@ -221,6 +248,8 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
             disk=row["disk"],
             volume=row["volume"],
             volume_path=row["volume_path"],
+            network_volume_id=row["network_volume_id"],
+            registry_auth_id=row["registry_auth_id"],
         ),
         gpus=tuple(GpuRef(gpu["uuid"], bool(gpu["simulated"])) for gpu in gpus),
         published=tuple(
@@ -235,6 +264,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         restarts=row["restarts"],
         failures=row["failures"],
         retry_at=row["retry_at"],
+        restart_at=row["restart_at"],
         reason=row["reason"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],
@@ -244,16 +274,19 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
 
 def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:
     rows = db.rows(
-        "SELECT pods.* FROM pods JOIN workloads ON workloads.id = pods.id "  # noqa: S608
+        "SELECT pods.* FROM pods JOIN workloads ON workloads.id = pods.id "
         f"WHERE {where} AND workloads.desired != 'TERMINATED' ORDER BY workloads.created_at, pods.id",
         params,
     )
-    return [Pod(workload=workload, **row) for workload, row in _with_workloads(db, rows)]
+    return [
+        Pod(workload=workload, **{**row, "locked": bool(row["locked"])})
+        for workload, row in _with_workloads(db, rows)
+    ]
 
 
 def _workers(db: Reader, where: str, params: tuple[Any, ...]) -> list[Worker]:
     rows = db.rows(
-        "SELECT workers.*, (SELECT COUNT(*) FROM jobs WHERE jobs.worker_id = workers.id "  # noqa: S608
+        "SELECT workers.*, (SELECT COUNT(*) FROM jobs WHERE jobs.worker_id = workers.id "
         "AND jobs.status = 'IN_PROGRESS') AS held "
         "FROM workers JOIN workloads ON workloads.id = workers.id "
         f"WHERE {where} ORDER BY workloads.created_at, workers.id",
