@@ -193,6 +193,7 @@ def _needs(template: Template) -> Needs:
         command=command,
         env=template.env,
         ports=words.parse_ports(template.ports),
+        registry_auth_id=template.registry_auth_id,
         cpus=0,
         memory=0,
         disk=template.disk,

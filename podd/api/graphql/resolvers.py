@@ -10,6 +10,7 @@ from graphql import GraphQLResolveInfo
 from podd.api.context import Api
 from podd.api.graphql import inputs, views
 from podd.api.graphql.views import View
+from podd.api.shown import dollars
 from podd.domain import account as who
 from podd.domain.account import Caller, CallerKind
 from podd.domain.endpoint import Endpoint
@@ -111,7 +112,7 @@ async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
         "endpoint": _my_endpoint,
         "podTemplates": _my_templates,
         "currentSpendPerHr": _my_spending,
-        "spendLimit": views.dollars(context.api.podd.settings.billing.spending_limit_hour),
+        "spendLimit": dollars(context.api.podd.settings.billing.spending_limit_hour),
     }
 
 
@@ -142,7 +143,7 @@ async def _my_templates(info: GraphQLResolveInfo) -> list[View]:
 async def _my_spending(info: GraphQLResolveInfo) -> float:
     context: Context = info.context
     running = [p for p in await context.read(pods.listed, context.caller) if p.workload.desired == "RUNNING"]
-    return views.dollars(sum(p.price for p in running))
+    return dollars(sum(p.price for p in running))
 
 
 # The catalogue

@@ -4,9 +4,9 @@ A field that takes arguments is a function `(info, **arguments)`, which graphql-
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from podd.api.shown import dollars, instant, last_change, uptime
 from podd.domain import pod as pod_rules
 from podd.domain.account import Account
 from podd.domain.catalogue import GpuType
@@ -16,30 +16,11 @@ from podd.domain.pod import Pod
 from podd.domain.template import Template
 from podd.domain.words import parse_ports
 from podd.domain.worker import Worker
-from podd.domain.workload import Phase, Workload
+from podd.domain.workload import Phase
 from podd.ports import GpuUse, Stats
 from podd.services.platform import Platform
 
 View = dict[str, Any]
-
-NANO = 1_000_000_000
-
-
-def dollars(nano: int) -> float:
-    return nano / NANO
-
-
-def instant(at: int | None) -> str | None:
-    """Epoch milliseconds as ISO 8601."""
-    return (
-        datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z") if at is not None else None
-    )
-
-
-def prose_instant(at: int) -> str:
-    """As JavaScript writes a date: Fri Aug 07 2026 07:51:24 GMT+0000 (Coordinated Universal Time)."""
-    when = datetime.fromtimestamp(at / 1000, UTC)
-    return f"{when:%a %b %d %Y %H:%M:%S} GMT+0000 (Coordinated Universal Time)"
 
 
 def pod_view(
@@ -75,8 +56,8 @@ def pod_view(
             "costPerHr": dollars(pod.price),
         },
         "runtime": _runtime(pod, podd, containers, gpu_use, now),
-        "lastStatusChange": _last_change(workload),
-        "uptimeSeconds": _uptime(workload, now),
+        "lastStatusChange": last_change(workload),
+        "uptimeSeconds": uptime(workload, now),
         "costPerHr": dollars(pod.price),
         "adjustedCostPerHr": dollars(pod.price),
         "gpuCount": pod.gpu_count,
@@ -113,17 +94,6 @@ def as_pod(worker: Worker, name: str) -> Pod:
     )
 
 
-def _last_change(workload: Workload) -> str:
-    text = f"{workload.changed_by}: {prose_instant(workload.changed_at)}"
-    return f"{text}. {workload.reason}" if workload.reason else text
-
-
-def _uptime(workload: Workload, now: int) -> int:
-    if workload.phase is not Phase.RUNNING or workload.started_at is None:
-        return 0
-    return max(now - workload.started_at, 0) // 1000
-
-
 def _runtime(
     pod: Pod, podd: Platform, containers: Mapping[str, Stats], gpu_use: Mapping[str, GpuUse], now: int
 ) -> View | None:
@@ -134,7 +104,7 @@ def _runtime(
     stats = containers.get(pod.id)
     used = [(gpu.uuid, gpu_use.get(gpu.uuid, GpuUse(0, 0))) for gpu in workload.gpus]
     return {
-        "uptimeInSeconds": _uptime(workload, now),
+        "uptimeInSeconds": uptime(workload, now),
         "ports": _ports(pod, podd),
         "gpus": [
             {"id": uuid, "gpuUtilPercent": use.gpu_percent, "memoryUtilPercent": use.memory_percent}
