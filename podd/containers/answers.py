@@ -45,6 +45,7 @@ _NEVER_STARTS = (
     "error mounting",
     "not a directory",
 )
+_NO_NETWORK = re.compile(r"network \S+ (not found|is ambiguous)")
 _INIT_GAVE_UP = re.compile(r"^\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)$")
 _NOT_OURS_TO_PULL = re.compile(
     r"(?<!permission )\bdenied\b|unauthorized|no basic auth credentials|authentication required"
@@ -121,6 +122,11 @@ def start_failure(status: int | None, message: str) -> EngineError:
     return EngineError(f"The engine could not start the container: {reason(message)}.")
 
 
+def lacks_network(message: str) -> bool:
+    """Whether a start failed because somebody has pruned the network, or has just made it a second time."""
+    return _NO_NETWORK.search(message) is not None
+
+
 def init_failure(last_line: str) -> StartRefused | None:
     """The refusal in the last log line of a container whose init found no command to run, if it is one."""
     gave_up = _INIT_GAVE_UP.match(last_line)
@@ -148,6 +154,7 @@ def features(info: Json, mounts: str) -> Features:
     """What the engine of this `info` answer can do. `mounts` is this host's /proc/mounts."""
     devices = info.get("DiscoveredDevices") or []
     return Features(
+        cpus=info.get("NCPU") or 0,
         disk_limits=_limits_disk(info, mounts),
         runtimes=frozenset(info.get("Runtimes") or {}),
         default_runtime=info.get("DefaultRuntime") or "",

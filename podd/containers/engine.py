@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 
 from podd.containers import answers
 from podd.containers import spec as asks
@@ -43,6 +43,7 @@ _EVENTS = {"start": "start", "die": "die", "destroy": "remove"}
 _INIT = "/sbin/docker-init"
 
 _LOCKS = 64
+_CREATE_WAIT = 5.0
 _COMMAND_WAIT = 2.0
 _EXEC_SILENCE = 600.0
 _SAMPLE_AGE = 60_000_000_000  # nanoseconds after which an earlier CPU sample says nothing about now
@@ -67,6 +68,7 @@ class DockerEngine(Engine):
         self._cpu: dict[str, CpuSample] = {}
 
     def info(self) -> EngineInfo:
+        """Also looks again at what the engine can do, which start() goes by."""
         info = self._ask_info()
         known = self._features = answers.features(info, _mounts())
         # dockerd does not announce the hook that serves GPU requests; on this host it stands on the PATH.
@@ -237,9 +239,12 @@ class DockerEngine(Engine):
     def _own(self, name: str) -> Json:
         """The container of this name, if it is one of this instance: nobody else's is to be touched."""
         there = self._inspect(name)
-        if (there["Config"].get("Labels") or {}).get(asks.INSTANCE) != self._instance:
+        if not self._is_ours(there):
             raise NoSuchContainer(f"There is no container {name} of this podd.")
         return there
+
+    def _is_ours(self, inspected: Json) -> bool:
+        return (inspected["Config"].get("Labels") or {}).get(asks.INSTANCE) == self._instance
 
     def _sample(self, container_id: str) -> Json:
         with self._connection.api() as api:
@@ -261,10 +266,23 @@ class DockerEngine(Engine):
             except APIError as error:
                 if error.status_code != 409:
                     raise
-        try:
-            return self._own(spec.name)
-        except NoSuchContainer as error:
-            raise EngineError(f"The name {spec.name} is taken by a container of somebody else.") from error
+        return self._adopt(spec.name)
+
+    def _adopt(self, name: str) -> Json:
+        """The container that has this name already. The engine takes the name first: while somebody else's
+        create call is under way, the container does not show yet."""
+        deadline = time.monotonic() + _CREATE_WAIT
+        while True:
+            try:
+                there = self._inspect(name)
+                break
+            except NoSuchContainer as error:
+                if time.monotonic() > deadline:
+                    raise EngineError(f"The name {name} is taken, but there is no such container.") from error
+                time.sleep(0.05)
+        if not self._is_ours(there):
+            raise EngineError(f"The name {name} is taken by a container of somebody else.")
+        return there
 
     def _run(self, there: Json) -> Container:
         container_id = there["Id"]
@@ -280,10 +298,9 @@ class DockerEngine(Engine):
         with self._connection.api(answers.start_failure) as api:
             try:
                 api.start(container_id)
-            except NotFound as error:
-                if "network" not in str(error.explanation):
+            except APIError as error:
+                if not answers.lacks_network(str(error.explanation)):
                     raise
-                # Somebody has pruned our network since we last looked.
                 self._network.attach_again(container_id)
                 api.start(container_id)
 
@@ -302,8 +319,8 @@ class DockerEngine(Engine):
         with self._connection.api() as api:
             try:
                 processes = api.top(container_id, "-eo pid,args")["Processes"] or []
-            except APIError:
-                return False  # it has just exited
+            except APIError as error:
+                return error.status_code != 409  # 409: it has just exited; else the engine cannot tell
         return any(not process[-1].startswith(_INIT) for process in processes)
 
     def _check_init(self, container_id: str, state: Json) -> None:

@@ -9,6 +9,7 @@ from docker.errors import APIError, NotFound
 
 from podd.containers import spec as asks
 from podd.containers.connection import Connection
+from podd.ports import EngineError
 
 Json = dict[str, Any]
 
@@ -32,9 +33,17 @@ class Network:
     def ensure(self) -> Json:
         """The network as it is now, made if it is missing."""
         with self._lock, self._connection.api() as api:
-            network = self._oldest(api) or self._make(api)
+            if not self._all(api):
+                self._make(api)
+            networks = self._all(api)
+            if not networks:
+                raise EngineError(f"The network {self.name} was removed as soon as it was made.")
+            # Names are not unique to older engines: where two daemons were as fast, both keep the first.
+            for spare in networks[1:]:
+                with suppress(APIError):
+                    api.remove_network(spare["Id"])
             self._made = True
-            return network
+            return networks[0]
 
     def attach_again(self, container_id: str) -> None:
         """For a container that ran on a network of this name that is gone: it remembers that one's id."""
@@ -51,26 +60,15 @@ class Network:
                 with suppress(NotFound):
                     api.remove_network(network["Id"])
 
-    def _make(self, api: APIClient) -> Json:
-        made = api.create_network(
-            self.name,
-            driver="bridge",
-            options=asks.network_options(api.inspect_network("bridge")),
-            labels=self._labels,
-        )["Id"]
-        # Names are not unique to the engine: when two daemons were as fast, the older network stays.
-        oldest = self._oldest(api)
-        if oldest is not None and oldest["Id"] != made:
-            with suppress(APIError):
-                api.remove_network(made)
-            return oldest
-        network: Json = api.inspect_network(made)
-        return network
-
-    def _oldest(self, api: APIClient) -> Json | None:
-        return min(self._all(api), key=lambda network: str(network["Created"]), default=None)
+    def _make(self, api: APIClient) -> None:
+        options = asks.network_options(api.inspect_network("bridge"))
+        try:
+            api.create_network(self.name, "bridge", options, labels=self._labels)
+        except APIError as error:
+            if error.status_code != 409:  # 409: another daemon was faster
+                raise
 
     def _all(self, api: APIClient) -> list[Json]:
-        # The engine's filter also finds names that only contain this one.
+        """The oldest first. The engine's own filter also finds names that only contain this one."""
         found = api.networks(names=[self.name], filters=dict(self._filter))
-        return [network for network in found if network["Name"] == self.name]
+        return sorted((n for n in found if n["Name"] == self.name), key=lambda n: str(n["Created"]))

@@ -27,8 +27,10 @@ _LOG_CAPS = {"max-size": "10m", "max-file": "3"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """What this engine can do. `cdi_devices` are the CDI devices it has announced, by full name."""
+    """What this engine can do. `cdi_devices` are the CDI devices it has announced, by full name; `cpus` how
+    many cores it has, 0 where it does not say."""
 
+    cpus: int = 0
     disk_limits: bool = False
     runtimes: frozenset[str] = field(default_factory=frozenset)
     default_runtime: str = ""
@@ -111,7 +113,7 @@ def _host_config(spec: ContainerSpec, instance: str, features: Features) -> Json
         "PidsLimit": _PIDS,
         "Memory": memory,
         "MemorySwap": memory,
-        "NanoCpus": round(spec.cpus * 1_000_000_000),
+        "NanoCpus": round(_cpus(spec, features) * 1_000_000_000),
         "ShmSize": memory // 2,
         "LogConfig": {"Type": "json-file", "Config": dict(_LOG_CAPS)},
         "Mounts": [_mount(m) for m in spec.mounts],
@@ -121,6 +123,11 @@ def _host_config(spec: ContainerSpec, instance: str, features: Features) -> Json
     if spec.disk is not None and features.disk_limits:
         config["StorageOpt"] = {"size": f"{spec.disk}G"}
     return config
+
+
+def _cpus(spec: ContainerSpec, features: Features) -> float:
+    """A share of more cores than there are is refused by the engine, and means all of them."""
+    return min(spec.cpus, features.cpus) if features.cpus else spec.cpus
 
 
 def _gpu_config(gpus: tuple[GpuRef, ...], features: Features) -> Json:

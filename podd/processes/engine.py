@@ -85,24 +85,11 @@ class ProcessEngine(Engine):
                 "The process engine has no images, so it needs a command: "
                 "give the pod or endpoint one that this machine can run."
             )
-        with self._lock(spec.name):
-            directory = self._root / spec.name
-            there = record.read(directory)
-            if there is not None and there.spec["instance"] != self._instance:
-                raise EngineError(f"The name {spec.name} is taken by a container of another podd.")
-            if there is not None and there.running:
-                return there.container()
-            try:
-                if there is None:
-                    record.write(directory, spec, self._instance, uuid.uuid4().hex, _path())
-                else:
-                    _kill(there)
-                self._spawn(directory)
-            except StartRefused:
-                if there is None or there.state is None:
-                    self._delete(directory)
-                raise
-            return self._own(spec.name).container()
+        try:
+            with self._lock(spec.name):
+                return self._start(spec)
+        except OSError as error:
+            raise EngineError(f"The container {spec.name} could not be set up: {error}.") from error
 
     def stop(self, name: str, grace: float) -> None:
         with suppress(NoSuchContainer):
@@ -201,6 +188,26 @@ class ProcessEngine(Engine):
             yield
 
     # Starting and ending
+
+    def _start(self, spec: ContainerSpec) -> Container:
+        directory = self._root / spec.name
+        there = record.read(directory)
+        if there is not None and there.spec["instance"] != self._instance:
+            raise EngineError(f"The name {spec.name} is taken by a container of another podd.")
+        if there is not None and there.running:
+            return there.container()
+        try:
+            if there is None:
+                record.write(directory, spec, self._instance, uuid.uuid4().hex, _path())
+            else:
+                _kill(there)
+            self._spawn(directory)
+        except StartRefused:
+            # Nothing half-made stays. One that has run before keeps its files: somebody may want them.
+            if there is None or there.state is None:
+                self._delete(directory)
+            raise
+        return self._own(spec.name).container()
 
     def _spawn(self, directory: Path) -> None:
         """Start a shim and wait for its report."""

@@ -216,6 +216,19 @@ def test_other_failures_name_a_missing_container() -> None:
     assert type(answers.failure(500, "something")) is EngineError
 
 
+@pytest.mark.parametrize(
+    ("message", "lacking"),
+    [
+        ("network 85f46f6baba5 not found", True),
+        ("network podd-main is ambiguous (2 matches found on name)", True),
+        ("No such container: 1234", False),
+        (PORTS + "port is already allocated", False),
+    ],
+)
+def test_a_start_that_lacks_its_network_is_known(message: str, lacking: bool) -> None:
+    assert answers.lacks_network(message) is lacking
+
+
 def test_the_last_words_of_an_init_name_the_command() -> None:
     refusal = answers.init_failure("[FATAL tini (6)] exec nope failed: No such file or directory")
     assert str(refusal) == "The container cannot be started as asked: nope: No such file or directory."

@@ -42,7 +42,7 @@ def test_without_an_engine_every_call_says_that_it_is_away(
     call: Callable[[DockerEngine], Any], tmp_path: Path
 ) -> None:
     engine = DockerEngine("test", base_url=f"unix://{tmp_path}/nothing.sock", timeout=0.3)
-    with pytest.raises(EngineAway):
+    with pytest.raises(EngineAway, match=r"nothing\.sock: No such file"):
         call(engine)
     engine.close()
 

@@ -42,6 +42,11 @@ def test_a_container_is_bounded_and_looked_after() -> None:
     assert config["NetworkMode"] == "podd-main"
 
 
+@pytest.mark.parametrize(("cores", "wanted"), [(0, 1.5), (1, 1.0), (2, 1.5)])
+def test_a_share_of_more_cores_than_there_are_is_all_of_them(cores: int, wanted: float) -> None:
+    assert host_config(SPEC, Features(cpus=cores))["NanoCpus"] == wanted * 1_000_000_000
+
+
 def test_the_images_own_command_stays_unless_replaced() -> None:
     body = create_body(SPEC, "main", PLAIN)
     assert "Cmd" not in body

@@ -8,6 +8,7 @@ import pytest
 
 from podd.ports import Engine
 from tests.contract.bench import Bench, clean, dockers, fakes, processes
+from tests.contract.registry import Registry
 
 MAKERS = {"fake": fakes, "process": processes, "docker": dockers}
 
@@ -29,3 +30,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         each.close()
     for _, engine in made:
         engine.close()
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    registry = Registry(f"test/{uuid.uuid4().hex[:8]}")
+    yield registry
+    registry.stop()

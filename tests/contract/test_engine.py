@@ -27,6 +27,7 @@ from tests.contract.programs import (
     TAKE_NOTES,
     WAIT_FOR_GO,
 )
+from tests.contract.registry import Registry
 from tests.waiting import eventually
 
 CREATED, RUNNING, EXITED = ContainerState.CREATED, ContainerState.RUNNING, ContainerState.EXITED
@@ -368,6 +369,15 @@ def test_an_unknown_image_is_not_there_and_cannot_be_started(bench: Bench, image
     with pytest.raises(ImageMissing):
         bench.engine.start(a_spec(image=image))
     assert bench.engine.list() == []
+
+
+def test_an_image_that_no_registry_has_cannot_be_pulled(bench: Bench, registry: Registry) -> None:
+    if bench.kind == "process":
+        pytest.skip("has no images")
+    image = f"{registry.address}/no/such:image"
+    with pytest.raises(ImageMissing, match=image):
+        bench.engine.pull(image)
+    assert not bench.engine.has_image(image)
 
 
 def test_an_image_that_is_there_is_known(bench: Bench) -> None:

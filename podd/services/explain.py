@@ -1,0 +1,41 @@
+"""Explains one pod to its owner or to the operator: what is going on, and what it would need."""
+
+from podd.domain import explain as rules
+from podd.domain.account import Caller, CallerKind, require
+from podd.domain.errors import NotFound
+from podd.domain.pod import Pod
+from podd.domain.workload import Desired
+from podd.services.platform import Platform
+from podd.store import events, gpus, workloads
+from podd.store.db import Reader
+
+RECENT = 5
+
+
+def pod(db: Reader, podd: Platform, caller: Caller, pod_id: str, now: int) -> list[str]:
+    """Sentences, the most important first. Raises NotFound."""
+    require(caller, "pod.explain")
+    found = workloads.pod(db, pod_id)
+    if found is None or not _may_see(caller, found):
+        raise NotFound("pod not found")
+    sentences = [rules.state_sentence(found.workload, now)]
+    if found.workload.reason:
+        sentences.append(f"Reason: {found.workload.reason}")
+    if found.workload.desired in (Desired.STOPPED, Desired.FAILED):
+        sentences += _what_it_needs(db, podd, found)
+    recent = events.of(db, found.id, RECENT)
+    return sentences + [f"Earlier: {event.kind}: {event.text}" for event in reversed(recent)]
+
+
+def _may_see(caller: Caller, pod: Pod) -> bool:
+    return caller.kind is CallerKind.OPERATOR or caller.account_id == pod.workload.account_id
+
+
+def _what_it_needs(db: Reader, podd: Platform, pod: Pod) -> list[str]:
+    sentences = []
+    if pod.gpu_count:
+        kinds = {workload.id: workload.kind for workload in workloads.every(db)}
+        found = rules.census(pod.gpu_type_id, gpus.all_present(db), gpus.claims(db), kinds)
+        sentences.append(rules.gpu_sentence(pod.gpu_type_id, pod.gpu_count, found))
+    free = podd.host.memory - workloads.reserved_memory(db)
+    return [*sentences, rules.memory_sentence(free, podd.host.memory)]
