@@ -17,6 +17,7 @@ Docker Engine (docker.io). Without a Docker Engine the demo runs its containers 
   --engine docker|process    what the demo runs containers with; otherwise Docker if it can be had
   DOCKER_HOST                in the environment: the engine to use, in place of this machine's
   PODD_NO_DOCKER_INSTALL=1   in the environment: use a Docker Engine that is there, but install none
+  PODD_DEMO_IMAGE=NAME       in the environment: the image the demo tries to pull for its pod
 TEXT
 }
 

@@ -18,7 +18,7 @@ def configure(level: str, style: str) -> None:
     # Its usual tracebacks show local variables, and those hold keys and people's data.
     plain = structlog.dev.plain_traceback
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=plain)
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
         if console
         else structlog.processors.JSONRenderer()
     )

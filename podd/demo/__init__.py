@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from podd.config import ConfigError, Settings, load
+from podd.config import ConfigError, Settings, load, shipped
 from podd.demo.failure import DemoError
 from podd.demo.images import Images
 from podd.demo.place import Ending, Place
@@ -24,9 +24,9 @@ LOG_LINES = 20
 
 Step = tuple[str, Callable[[Say], None]]
 
-NEXT = """\
+NEXT = f"""\
 podd doctor                 says whether this machine is ready for the real thing
-podd serve                  runs podd; config/podd.toml explains its settings
+podd serve                  runs podd; {shipped("podd.toml")} explains its settings
 podd account create EMAIL   makes your account and prints its API key
 Then send the runpod package and other clients there:
 export RUNPOD_API_BASE_URL=http://127.0.0.1:8484 RUNPOD_ENDPOINT_BASE_URL=http://127.0.0.1:8484/v2"""
@@ -39,6 +39,9 @@ def run(engine: str, config: Path | None) -> int:
     `config` is a settings file; directory, address, engine and GPUs are the demo's own all the same.
     """
     screen = Screen()
+    if importlib.util.find_spec("runpod") is None:
+        screen.print("podd demo: it needs the package runpod: pip install 'podd[demo]'", "red")
+        return 1
     try:
         settings = _checked(engine, config)
     except (DemoError, ConfigError) as error:
@@ -66,12 +69,12 @@ def _steps(place: Place, images: Images, settings: Settings) -> list[Step]:
         ("Make an account and an API key", place.make_account),
         ("Get images", images.provide),
         ("Create a pod, as RunPod's documentation does", pod.create),
-        ("Wait until it runs", pod.await_runtime),
-        ("Look into its container", pod.look_inside),
-        ("Stop it", pod.stop),
-        ("Resume it, with its data", pod.resume),
+        ("Wait until the pod runs", pod.await_runtime),
+        ("Look into the pod's container", pod.look_inside),
+        ("Stop the pod", pod.stop),
+        ("Resume the pod, with its data", pod.resume),
         ("List the pods", pod.list_all),
-        ("Terminate it", pod.terminate),
+        ("Terminate the pod", pod.terminate),
         ("Create a serverless endpoint, with the runpod package", endpoint.create),
         ("Run a job and wait for it: from no worker to one", endpoint.run_sync),
         ("Queue a job and fetch its output", endpoint.run),
@@ -86,14 +89,12 @@ def _steps(place: Place, images: Images, settings: Settings) -> list[Step]:
 def _checked(engine: str, config: Path | None) -> Settings:
     if engine not in ENGINES:
         raise DemoError(f"--engine must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}, not {engine}.")
-    if importlib.util.find_spec("runpod") is None:
-        raise DemoError("needs the package runpod: pip install 'podd[demo]'")
     return load(config or Path(os.devnull))
 
 
 def _play(screen: Screen, signals: Signals, place: Place, steps: list[Step]) -> int:
     try:
-        place.start_daemon()  # not to be left half-way, so signals wait
+        place.daemon.start()  # not to be left half-way, so signals wait
         with signals.heeded():
             for title, step in steps:
                 with screen.step(title) as say:
@@ -113,8 +114,9 @@ def _explain(screen: Screen, place: Place) -> None:
     """What may help to understand a failure."""
     for clue in place.clues():
         screen.print(clue)
-    screen.print(f"The last lines of the daemon's log ({place.log}):")
-    screen.print_all(place.log_tail(LOG_LINES), "dim")
+    if lines := place.daemon.log_tail(LOG_LINES):
+        screen.print("The daemon's last words:")
+        screen.print_all(lines, "dim")
     screen.print("`podd doctor` takes a closer look at this machine.")
 
 

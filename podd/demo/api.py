@@ -21,6 +21,7 @@ class Api:
     def __init__(self, url: str, key: str) -> None:
         self.url = url
         self.key = key
+        self._curl = shutil.which("curl")
         self._http = httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False)
 
     def close(self) -> None:
@@ -32,14 +33,13 @@ class Api:
 
     def curl(self, document: str) -> Answer:
         """The same, sent by the curl of this machine if it has one."""
-        program = shutil.which("curl")
-        if program is None:
+        if self._curl is None:
             return self.graphql(document)
         quiet = ["--disable", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(PATIENCE)]
-        words = [program, *quiet, *_curl_words(self._graphql_url(self.key), document)]
+        words = [self._curl, *quiet, *_curl_words(self._graphql_url(self.key), document)]
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603
         if done.returncode:
-            raise DemoError(f"curl failed: {done.stderr.strip()}.")
+            raise DemoError(f"curl failed: {done.stderr.strip()}")
         return _data(done.stdout)
 
     def shown(self, document: str) -> str:
@@ -48,7 +48,8 @@ class Api:
         options = (
             f"{name} {shlex.quote(value)}" for name, value in zip(words[::2], words[1::2], strict=True)
         )
-        return "$ curl " + " \\\n    ".join(options)
+        without = "" if self._curl else "\n(there is no curl on this machine: the demo sends the same itself)"
+        return "$ curl " + " \\\n    ".join(options) + without
 
     def get(self, path: str) -> Answer:
         """The JSON object at a path of the job API."""
@@ -56,7 +57,7 @@ class Api:
             response = self._http.get(path, headers={"Authorization": f"Bearer {self.key}"})
             response.raise_for_status()
         except httpx.HTTPError as error:
-            raise DemoError(f"GET {path} failed: {error}.") from error
+            raise DemoError(f"GET {path} failed: {error}") from error
         answer: Answer = response.json()
         return answer
 
@@ -64,7 +65,7 @@ class Api:
         try:
             return self._http.post(self._graphql_url(self.key), json={"query": document}).text
         except httpx.HTTPError as error:
-            raise DemoError(f"podd does not answer: {error}.") from error
+            raise DemoError(f"podd does not answer: {error}") from error
 
     def _graphql_url(self, key: str) -> str:
         return f"{self.url}/graphql?api_key={key}"

@@ -7,9 +7,10 @@ from typing import Any
 import psutil
 
 from podd.config import Settings
+from podd.demo.child import GPU_TYPE
 from podd.demo.failure import DemoError, wait_for
 from podd.demo.images import Images
-from podd.demo.place import GPU_TYPE, Place
+from podd.demo.place import Place
 from podd.demo.screen import Say
 
 JUPYTER_PASSWORD = "rn51hunbpgtltcpac3ol"  # noqa: S105 - the example's own
@@ -122,8 +123,8 @@ class PodTour:
         return f'sh -c "cat {NEW_WORD} >> {self._workspace()}/starts; exec sleep 86400"'
 
     def _workspace(self) -> str:
-        """A process container has its root at $PODD_ROOT, as it shares this machine's files."""
-        return "/workspace" if self._place.has_docker else "$PODD_ROOT/workspace"
+        """A process container shares this machine's files: its own root is the directory it starts in."""
+        return "/workspace" if self._place.has_docker else "workspace"
 
     def _sizes(self, say: Say) -> dict[str, int]:
         """The example's, or what this machine has where that is less."""
@@ -144,9 +145,7 @@ class PodTour:
         wish = f'pod(input: {{podId: "{self._id}"}}) {{ id desiredStatus lastStatusChange {RUNTIME} }}'
         pod = self._place.api.graphql(f"query Pod {{ {wish} }}")["pod"]
         if pod is None or pod["desiredStatus"] != "RUNNING":
-            raise DemoError(
-                f"The pod does not run: {pod['lastStatusChange'] if pod else 'there is no such pod'}."
-            )
+            raise DemoError(f"The pod does not run: {pod['lastStatusChange'] if pod else 'it is gone'}")
         runtime: dict[str, Any] | None = pod["runtime"]
         return runtime
 

@@ -43,7 +43,7 @@ class Screen:
             with self._turning(title) as beside:
 
                 def say(text: str) -> None:
-                    said.extend(text.splitlines())
+                    said.extend(text.splitlines() or [""])
                     beside(said[-1])
 
                 yield say
@@ -67,7 +67,7 @@ class Screen:
     def _finish(self, mark: str, style: str, title: str, seconds: float, said: list[str]) -> None:
         line = Text.assemble((mark, style), " ", (title, "bold"), f"  {seconds:.1f} s")
         self._console.print(line)
-        self.print_all(said, "dim")
+        self.print_all(said)
 
 
 def _one_line(text: str) -> Text:

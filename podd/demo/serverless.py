@@ -34,7 +34,7 @@ class EndpointTour:
         say("the worker's program, handler.py:")
         for line in HANDLER.splitlines():
             say(f"    {line}")
-        self._runpod = _sdk(self._place.url, self._place.api.key)
+        self._runpod = _sdk(self._place.daemon.url, self._place.api.key)
         template = self._call(
             say,
             "create_template",
@@ -112,7 +112,8 @@ class EndpointTour:
 
 def _sdk(url: str, key: str) -> Any:
     """The runpod package, sent to this podd. It reads where to go when it is imported."""
-    os.environ.update(RUNPOD_API_BASE_URL=url, RUNPOD_ENDPOINT_BASE_URL=f"{url}/v2", NO_PROXY="127.0.0.1")
+    os.environ.update(RUNPOD_API_BASE_URL=url, RUNPOD_ENDPOINT_BASE_URL=f"{url}/v2")
+    os.environ.update(no_proxy="127.0.0.1", NO_PROXY="127.0.0.1")
     import runpod
 
     # It makes every library log to the terminal, keys included.
@@ -125,4 +126,4 @@ def _attempt(name: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except Exception as error:  # the SDK raises what it likes
-        raise DemoError(f"{name} failed: {error}.") from error
+        raise DemoError(f"{name} failed: {error}") from error
