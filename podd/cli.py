@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import quote
 
 import typer
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from podd import __version__, daemon, doctor, log
 from podd.client import Client, ClientError
 from podd.config import ConfigError, Settings, load
 from podd.daemon import DaemonError
-from podd.wire.operator import AccountWish, KeyWish, NewAccount, NewKey
+from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -113,6 +114,21 @@ def create_key(
         print(json.dumps({"key_id": made.key_id, "api_key": made.api_key}))
     else:
         print(f"key {made.key_id}\nAPI key {made.api_key}")
+
+
+@app.command()
+def explain(
+    pod: Annotated[str, typer.Argument(help="The pod's id.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Say why a pod runs or does not: what is short, and who holds it in counts."""
+    try:
+        with Client.find(_settings(config).data_dir) as client:
+            found = client.get(f"/operator/v1/pods/{quote(pod, safe='')}/explanation", Explanation)
+    except ClientError as error:
+        _fail(str(error))
+    print(found.model_dump_json() if as_json else "\n".join(found.sentences))
 
 
 @app.command()

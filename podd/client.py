@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -34,8 +34,14 @@ class Client:
 
     @classmethod
     def remote(cls, url: str, key: str) -> Self:
+        """Raises ClientError for what cannot be a URL or a key."""
+        if not key.isascii() or any(character.isspace() for character in key):
+            raise ClientError("PODD_API_KEY is not a key: a key has neither spaces nor accents.")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return cls(httpx.Client(base_url=url, headers=headers, timeout=30), url)
+        try:
+            return cls(httpx.Client(base_url=url, headers=headers, timeout=30), url)
+        except httpx.InvalidURL as error:
+            raise _no_answer(url, error) from error
 
     def close(self) -> None:
         self._http.close()
@@ -48,23 +54,32 @@ class Client:
 
     def post(self, path: str, body: BaseModel, answer: type[T]) -> T:
         """Send `body`, read `answer`. Raises ClientError."""
-        return answer.model_validate(self._ask("POST", path, body.model_dump(exclude_none=True)))
+        return self._ask("POST", path, body.model_dump(exclude_none=True), answer)
 
     def get(self, path: str, answer: type[T]) -> T:
         """Read `answer`. Raises ClientError."""
-        return answer.model_validate(self._ask("GET", path, None))
+        return self._ask("GET", path, None, answer)
 
-    def _ask(self, method: str, path: str, body: object) -> Any:
+    def _ask(self, method: str, path: str, body: object, answer: type[T]) -> T:
         try:
             response = self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _no_answer(self._where, error) from error
+        if not response.is_success:
+            raise ClientError(_reason(response))
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
             raise ClientError(
-                f"podd does not answer at {self._where}: {error}. Is it running? "
-                "Start it with `podd serve`, or set PODD_DATA_DIR or PODD_URL to where it is."
+                f"What answers at {self._where} makes no sense. Is that podd, and of this version?"
             ) from error
-        if response.is_success:
-            return response.json()
-        raise ClientError(_reason(response))
+
+
+def _no_answer(where: str, error: Exception) -> ClientError:
+    return ClientError(
+        f"podd does not answer at {where}: {error}. Is it running? "
+        "Start it with `podd serve`, or set PODD_DATA_DIR or PODD_URL to where it is."
+    )
 
 
 def _reason(response: httpx.Response) -> str:

@@ -38,6 +38,7 @@ from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
 from podd.services import autoscale, dispatch, pods, workloads
+from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
@@ -104,6 +105,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = _ways_in(settings, info)
+        for listener in ways_in.sockets:
+            closing.callback(listener.close)
         podd = Platform(
             settings=settings,
             catalogue=known,
@@ -124,7 +127,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
         async with _at_work(podd, engine, probe) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
-            app = application.create(Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away))
+            app = application.create(
+                Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
+            )
             servers = [_Server(Door(app, local=False), ways_in.sockets)]
             servers.append(_Server(Door(app, local=True), [_operator_socket(settings.data_dir)]))
             sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
@@ -264,7 +269,7 @@ def _choose_engine(settings: Settings, identity: _Identity) -> tuple[Engine, Eng
             docker.close()
             if wanted == "docker":
                 raise DaemonError(
-                    f"Docker does not answer: {error}. Start it (systemctl start docker), "
+                    f"Docker does not answer: {error} Start it (systemctl start docker), "
                     'or set engine = "process" to run without containers.'
                 ) from error
             log.warning("docker does not answer; using plain processes without isolation", reason=str(error))
@@ -314,8 +319,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        # Python's own text repeats the address.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise DaemonError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. "
+            f"Cannot listen on {host}:{port}: {reason}. "
             "Stop what uses the port, or set another one in `listen`."
         ) from error
 
@@ -329,6 +336,12 @@ def _operator_socket(data_dir: Path) -> socket.socket:
     mask = os.umask(0o177)
     try:
         listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise DaemonError(
+            f"Cannot use the data directory {data_dir} for podd.sock: {error}. "
+            "Set data_dir to a shorter path."
+        ) from error
     finally:
         os.umask(mask)
     with contextlib.suppress(KeyError, PermissionError):

@@ -67,9 +67,15 @@ class DerivedKeys:
         """The workload whose key this is, if it is a true one."""
         prefix, _, rest = key.partition("_")
         workload_id, _, _mac = rest.partition("_")
-        if prefix != "rpa" or not workload_id or not hmac.compare_digest(key, self.pod(workload_id)):
+        if prefix != "rpa" or not workload_id:
+            return None
+        if not hmac.compare_digest(key.encode(), self.pod(workload_id).encode()):
             return None
         return workload_id
+
+    def jupyter_password(self, workload_id: str) -> str:
+        """What a pod's notebook asks for, when podd chooses it."""
+        return self._mac(f"jupyter:{workload_id}")[:20]
 
     def host_suffix(self, workload_id: str) -> str:
         """The hex tail of podHostId: stable, and not to be guessed from the id."""

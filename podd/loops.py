@@ -52,10 +52,9 @@ class Loops:
 
     async def _obey_bells(self, loop: Loop, turn: "_Turn") -> None:
         with self._bells.listen(*loop.bells) as bell:
-            await turn.run()
             while not self._bells.closed:
-                await bell.wait(3600)
                 await turn.run()
+                await bell.wait(3600)
 
 
 class _Turn:

@@ -7,7 +7,7 @@ nothing else. Listen first, then read, then wait: that order cannot miss a ring.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 CLOSING = ""
 """The bell everybody hears: podd is leaving."""
@@ -42,7 +42,7 @@ class Bells:
         self.closed = False
 
     def ring(self, names: Iterable[str]) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is gone, and all who listened with it
             self._loop.call_soon_threadsafe(self._ring, tuple(names))
 
     @contextmanager

@@ -8,35 +8,49 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 
 from podd import __version__
 from podd.api import health, jobs, later, operator, worker
-from podd.api.context import Api
-from podd.api.errors import on_exception, on_http_exception, on_podd_error
+from podd.api.context import Api, number_request
+from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
+from podd.api.rest_v1 import routes as rest_v1
+from podd.api.rest_v2 import routes as rest_v2
 from podd.domain.errors import PoddError
+
+MAX_BODY = 1024 * 1024
 
 
 def create(api: Api) -> Litestar:
-    job_api = Router("/v2", route_handlers=[*jobs.HANDLERS, *worker.HANDLERS], tags=["jobs"])
+    job_api = Router(
+        "/v2",
+        route_handlers=[*jobs.HANDLERS, *worker.HANDLERS],
+        tags=["jobs"],
+        request_max_body_size=None,  # these have limits of their own, in RunPod's words
+    )
     return Litestar(
         route_handlers=[
             graphql_endpoint,
+            rest_v1.router(),
+            rest_v2.router(),
             job_api,
             *later.HANDLERS,
             *operator.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),
+        before_send=[number_request],
         exception_handlers={
             PoddError: on_podd_error,
             HTTPException: on_http_exception,
+            RecursionError: on_too_deep,
             Exception: on_exception,
         },
         openapi_config=OpenAPIConfig(
             title="podd",
             version=__version__,
             path="/docs",
+            use_handler_docstrings=True,
             render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()],
         ),
-        # Each route has a limit of its own, in RunPod's words.
-        request_max_body_size=None,
+        # A body is read before anybody knows whose it is.
+        request_max_body_size=MAX_BODY,
         logging_config=None,
     )

@@ -1,16 +1,18 @@
 """What handlers work with: the platform, and who is calling."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from litestar import Request
-from litestar.datastructures import State
-from litestar.types import Scope
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.types import Message, Scope
 
 from podd.domain.account import ANONYMOUS, OPERATOR, Caller
 from podd.domain.errors import TooLarge, Unauthenticated
 from podd.services import accounts
+from podd.services.logs import Logs
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 
@@ -28,6 +30,7 @@ class Api:
     telemetry: Telemetry
     engine_name: str
     engine_answers: Callable[[], bool]
+    logs: Logs
 
     @property
     def now(self) -> int:
@@ -37,6 +40,12 @@ class Api:
 def api_of(request: AnyRequest) -> Api:
     api: Api = request.app.state.api
     return api
+
+
+async def number_request(message: Message, _scope: Scope) -> None:
+    """Give each answer an id of its own, for reports of what went wrong."""
+    if message["type"] == "http.response.start":
+        MutableScopeHeaders(message)["x-request-id"] = uuid.uuid4().hex
 
 
 def presented_keys(scope: Scope) -> list[str]:

@@ -9,19 +9,21 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from podd.domain import errors
-from podd.domain.errors import PoddError
+from podd.domain.errors import Malformed, PoddError
 from podd.ids import RESERVED
 
 log = structlog.get_logger()
 
 STATUS: dict[type[PoddError], int] = {
     errors.Invalid: 400,
+    errors.Malformed: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.NoCapacity: 400,
     errors.TooLarge: 400,
+    errors.TooMany: 429,
     errors.NotAvailable: 501,
     errors.StorageFailed: 503,
 }
@@ -33,12 +35,17 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    413: "Content Too Large",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
 }
 
 INTERNAL = "Something went wrong. Please try again later or contact support."
+
+PROBLEM = "application/problem+json"
 
 Shape = Callable[[int, str, str], dict[str, Any]]
 
@@ -65,7 +72,7 @@ def shape_for(path: str) -> tuple[Shape, str]:
         return rest_v1_shape, "application/json"
     if path.startswith("/v2/") and not _is_control_plane(path):
         return job_shape, "application/json"
-    return problem_shape, "application/problem+json"
+    return problem_shape, PROBLEM
 
 
 def _is_control_plane(path: str) -> bool:
@@ -82,14 +89,31 @@ def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response
     return answer(request, STATUS.get(type(error), 400), error.message)
 
 
+def on_malformed(request: Request[Any, Any, Any], error: Malformed) -> Response[bytes]:  # noqa: ARG001
+    """As a problem that lists what is wrong, one line for each place."""
+    body = {**problem_shape(422, TITLES[422], error.message), "errors": error.problems}
+    return Response(json.dumps(body).encode(), status_code=422, media_type=PROBLEM)
+
+
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals: no such path, no such method, a body it could not read."""
-    response = answer(request, error.status_code, error.detail)
+    response = answer(request, error.status_code, _said(error))
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
 
 
+def on_too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:  # noqa: ARG001
+    return answer(request, 400, "The body is nested too deeply.")
+
+
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("request failed", path=request.url.path, exc_info=error)
     return answer(request, 500, INTERNAL)
+
+
+def _said(error: HTTPException) -> str:
+    """What is wrong and where, if Litestar knows it."""
+    places = error.extra if isinstance(error.extra, list) else []
+    said = [f"{place['key']}: {place['message']}" for place in places if {"key", "message"} <= place.keys()]
+    return "; ".join(said) or error.detail

@@ -69,7 +69,7 @@ async def status_sync(
     """The job once it is finished, or as it is when the wait is over."""
     caller, api = await known_caller_of(request), api_of(request)
     wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
-    await request.body()
+    await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
     job = await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)
     return _json(_full(await _await_end(request, api, caller, job, wait_ms)))
 
@@ -99,9 +99,12 @@ async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, A
             "purge",
             "metrics",
             "requests",
+            "openai/{rest:path}",
+            "batch",
+            "batch/{rest:path}",
         )
     ],
-    http_method=[HttpMethod.GET, HttpMethod.POST],
+    http_method=[HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.DELETE],
 )
 async def not_yet(request: AnyRequest, endpoint_id: FromPath[str]) -> None:
     """Operations that come with a later version."""

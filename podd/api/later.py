@@ -1,17 +1,16 @@
-"""The control planes REST v1 and v2: known to podd, not offered yet. A good key is told so plainly."""
+"""What RunPod offers and podd does not yet: newer nouns of REST v2. A good key is told so plainly."""
 
 from litestar import HttpMethod, route
 
 from podd.api.context import AnyRequest, known_caller_of
 from podd.domain.errors import NotAvailable
-from podd.ids import RESERVED
 
 _METHODS = [HttpMethod.GET, HttpMethod.POST, HttpMethod.PATCH, HttpMethod.PUT, HttpMethod.DELETE]
-_NOUNS = sorted(RESERVED - {"openapi.json", "docs", "flash"})
+_NOUNS = ("sandboxes", "secrets", "tags")
 
 
 @route(
-    ["/v1", "/v1/{rest:path}", *(f"/v2/{noun}{rest}" for noun in _NOUNS for rest in ("", "/{rest:path}"))],
+    [*(f"/v2/{noun}{rest}" for noun in _NOUNS for rest in ("", "/{rest:path}"))],
     http_method=_METHODS,
     include_in_schema=False,
 )

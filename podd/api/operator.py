@@ -1,15 +1,15 @@
 """The operator's API under /operator/v1: without a key through the local socket, else with the operator's."""
 
 from litestar import get, post
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.domain.account import require
-from podd.services import accounts
+from podd.services import accounts, explain
 from podd.store import census
 from podd.store.db import Reader
-from podd.wire.operator import AccountWish, KeyWish, MachineStatus, NewAccount, NewKey
+from podd.wire.operator import AccountWish, Explanation, KeyWish, MachineStatus, NewAccount, NewKey
 
 
 @post("/operator/v1/accounts", status_code=201)
@@ -26,6 +26,14 @@ async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
     caller, api = await known_caller_of(request), api_of(request)
     key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
     return NewKey(key_id=key.id, api_key=secret)
+
+
+@get("/operator/v1/pods/{pod_id:str}/explanation")
+async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation:
+    """Why a pod runs or does not. Its owner may ask as well."""
+    caller, api = await known_caller_of(request), api_of(request)
+    sentences = await api.podd.store.read(explain.pod, api.podd, caller, pod_id, api.now)
+    return Explanation(id=pod_id, sentences=sentences)
 
 
 @get("/operator/v1/machine")
@@ -48,4 +56,4 @@ def _status(db: Reader, engine: str) -> MachineStatus:
     )
 
 
-HANDLERS = [create_account, create_key, machine]
+HANDLERS = [create_account, create_key, explain_pod, machine]

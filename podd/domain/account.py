@@ -1,7 +1,8 @@
 """Who may do what: one table for every surface."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from podd.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
@@ -29,11 +30,14 @@ OPERATOR = Caller(CallerKind.OPERATOR)
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """`extras` holds the settings clients store and read back without an effect on podd yet."""
+
     id: str
     email: str
     name: str
     pub_key: str
     created_at: int
+    extras: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,12 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "account.read": _ACCOUNT,
     "account.create": _OPERATOR,
     "key.create": _OPERATOR,
+    "billing.read": _ACCOUNT,
     "catalogue.read": _ANYONE,
     "pod.create": _ACCOUNT,
     "pod.list": _ACCOUNT,
     "pod.read": _POD_TOO,
+    "pod.explain": _ACCOUNT | _OPERATOR,
     "pod.start": _ACCOUNT,
     "pod.stop": _POD_TOO,
     "pod.terminate": _POD_TOO,
@@ -81,9 +87,14 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
 }
 
 
+def may(caller: Caller, operation: str) -> bool:
+    """Whether the table lets this kind of caller do `operation`."""
+    return caller.kind in PERMISSIONS[operation]
+
+
 def require(caller: Caller, operation: str) -> None:
-    """Raise Unauthenticated or Forbidden unless the table lets this kind of caller do `operation`."""
-    if caller.kind in PERMISSIONS[operation]:
+    """Raise Unauthenticated or Forbidden unless the caller may do `operation`."""
+    if may(caller, operation):
         return
     if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("Unauthorized")

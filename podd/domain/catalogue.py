@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from podd.domain.errors import Invalid
 from podd.domain.gpu import Gpu
+from podd.domain.words import whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,29 @@ class Catalogue:
 
     def flavour(self, id: str) -> CpuFlavour | None:
         return next((cpu for cpu in self.cpus if cpu.id == id), None)
+
+    def instance(self, instance_id: str) -> tuple[CpuFlavour, int]:
+        """The flavour and the vCPUs of an instance id: `cpu3c-2-4` has 2 vCPUs and 4 GB. Raises Invalid."""
+        flavor_id, _, size = instance_id.partition("-")
+        flavour = self.flavour(flavor_id)
+        vcpus = whole_number(size.partition("-")[0]) or 0
+        if (
+            flavour is None
+            or not flavour.min_vcpu <= vcpus <= flavour.max_vcpu
+            or size != f"{vcpus}-{vcpus * flavour.gb_per_vcpu}"
+        ):
+            known = ", ".join(cpu.id for cpu in self.cpus)
+            raise Invalid(
+                f"There is no CPU instance {instance_id!r}: it is a flavor ({known}), vCPUs and the GB of "
+                "memory that come with them, such as cpu3c-2-4."
+            )
+        return flavour, vcpus
+
+    def cheapest_instance(self, min_vcpus: int = 0, min_memory: int = 0) -> tuple[CpuFlavour, int] | None:
+        """The flavour and vCPUs that give at least this (GB of memory) for the least money."""
+        sizes = ((cpu, max(cpu.min_vcpu, min_vcpus, -(-min_memory // cpu.gb_per_vcpu))) for cpu in self.cpus)
+        fitting = [(cpu, vcpus) for cpu, vcpus in sizes if vcpus <= cpu.max_vcpu]
+        return min(fitting, key=lambda size: size[0].hourly * size[1], default=None)
 
     def _expand(self, entry: str) -> tuple[str, ...]:
         return self.pools().get(entry.upper()) or (self._type_id(entry),)

@@ -4,6 +4,7 @@ Every error carries one sentence a user can act on. Each surface (GraphQL, REST,
 these in one place; nothing else decides about status codes.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -21,6 +22,16 @@ class Invalid(PoddError):
     """The request makes no sense as sent; the message names the field."""
 
     code = "invalid"
+
+
+class Malformed(PoddError):
+    """A body or query that is not of the documented shape; `problems` says where, one line for each."""
+
+    code = "malformed"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class Unauthenticated(PoddError):
@@ -57,6 +68,12 @@ class TooLarge(PoddError):
     """A body or result over its limit."""
 
     code = "too_large"
+
+
+class TooMany(PoddError):
+    """More at once than podd serves; later it may work."""
+
+    code = "too_many"
 
 
 class NotAvailable(PoddError):

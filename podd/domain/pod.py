@@ -17,7 +17,7 @@ class PodRequest:
     """A wish for a pod, as any surface reads it. None: not said. `bid` in nano-dollars per GPU and hour
     makes it a spot pod. Sizes in GB. `data_center_ids`, `cuda_versions` empty: any. `cpu_flavor_ids` make
     it a CPU pod, with `vcpus` of the first flavour that fits. `stop_after` and `terminate_after` are
-    instants in epoch milliseconds."""
+    instants in epoch milliseconds. `jupyter` asks for a password that RunPod's images start Jupyter with."""
 
     image: str | None = None
     name: str | None = None
@@ -45,6 +45,7 @@ class PodRequest:
     network_volume_id: str | None = None
     registry_auth_id: str | None = None
     locked: bool = False
+    jupyter: bool = False
     stop_after: int | None = None
     terminate_after: int | None = None
 
@@ -245,7 +246,10 @@ def sized(request: PodRequest, flavour: CpuFlavour | None) -> PodRequest:
 
 def share(machine: MachineFacts, gpu_count: int, free_memory: int, request: PodRequest) -> Share | None:
     """The pod's part of the machine: what falls to its GPUs, at least what it asks for; None if the
-    memory is not there. Memory is never promised twice; cores are shared by weight."""
+    memory is not there. Memory is never promised twice; cores are shared by weight.
+
+    GPUs do not bring all the memory with them: one part is left for a pod without any, so that a stopped
+    pod can be started to reach its data while others have all the GPUs."""
     if request.cpu_flavor_ids:
         memory = (request.min_memory or 1) * 1024
         return Share(vcpus=request.min_vcpus or 1, memory=memory) if memory <= free_memory else None
@@ -254,7 +258,11 @@ def share(machine: MachineFacts, gpu_count: int, free_memory: int, request: PodR
     least_memory = max((request.min_memory or 1) * 1024, 512)
     if free_memory < least_memory:
         return None
-    memory = min(max(machine.memory * taken // parts, least_memory), free_memory)
+    kept = max(machine.memory // 16, 1024)
+    fair, spare = kept, free_memory
+    if gpu_count:
+        fair, spare = (machine.memory - kept) * taken // parts, free_memory - kept
+    memory = max(min(fair, spare), least_memory)
     vcpus = max(machine.vcpus * taken // parts, request.min_vcpus or 1, 1)
     return Share(vcpus=vcpus, memory=memory)
 
@@ -269,6 +277,19 @@ def desired_status(workload: Workload) -> str:
             return "TERMINATED"
         case _:
             return "EXITED"
+
+
+def actions(status: str) -> tuple[str, ...]:
+    """What may be done to a pod of this REST v2 status."""
+    match status:
+        case "PROVISIONING" | "STARTING":
+            return ("stop", "terminate")
+        case "RUNNING":
+            return ("stop", "restart", "terminate")
+        case "EXITED" | "ERROR":
+            return ("start", "terminate")
+        case _:
+            return ()
 
 
 def status(workload: Workload) -> str:

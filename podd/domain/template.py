@@ -10,7 +10,8 @@ from podd.domain.errors import Invalid
 class Template:
     """`args` is the command as its owner wrote it (dockerArgs), `ports` likewise. Sizes in GB.
 
-    `extras` holds what clients store and read back without an effect on podd yet (readme, category, ...).
+    `endpoint_id` is the endpoint whose part it is, made and removed with it. `extras` holds what clients
+    store and read back without an effect on podd yet (readme, category, ...).
     """
 
     id: str
@@ -26,8 +27,18 @@ class Template:
     serverless: bool = False
     public: bool = False
     registry_auth_id: str = ""
+    endpoint_id: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
     created_at: int = 0
+
+
+# A change of these needs new containers; all else is for people and for pods still to be made.
+RELEASING = ("image", "args", "disk", "ports", "env", "registry_auth_id")
+
+
+def needs_release(before: Template, after: Template) -> bool:
+    """Whether the workers of endpoints made from it are outdated by this change."""
+    return any(getattr(before, name) != getattr(after, name) for name in RELEASING)
 
 
 def checked_name(name: str | None, field_name: str = "name") -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from podd.domain.errors import Invalid
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
+MAX_PORTS = 100
 MAX_ENV_VALUE = 128 * 1024 - 1  # the kernel refuses to start a process with a longer string
 
 
@@ -29,7 +30,10 @@ def whole_number(text: str) -> int | None:
 def parse_ports(text: str) -> tuple[Port, ...]:
     """`8888/http,22/tcp` as ports. Raises Invalid naming the part that is wrong."""
     ports: list[Port] = []
-    for part in (p.strip() for p in text.split(",")):
+    parts = text.split(",")
+    if len(parts) > MAX_PORTS:
+        raise Invalid(f"ports: no more than {MAX_PORTS} ports can be exposed.")
+    for part in (p.strip() for p in parts):
         if not part:
             continue
         text, _, protocol = part.partition("/")

@@ -1,6 +1,8 @@
 """Accounts, API keys, and who a presented key belongs to."""
 
 import hmac
+from collections.abc import Mapping
+from typing import Any
 
 from podd import ids
 from podd.domain import account as rules
@@ -41,6 +43,14 @@ def set_ssh_keys(tx: Tx, caller: Caller, pub_key: str) -> Account:
     rules.require(caller, "account.change")
     keys = rules.checked_ssh_keys(pub_key)
     accounts.change(tx, caller.account_id, pub_key="\n\n".join(keys))
+    return own(tx, caller)
+
+
+def change_extras(tx: Tx, caller: Caller, extras: Mapping[str, Any]) -> Account:
+    """Keep settings that are only stored and read back; what is not named stays as it is."""
+    rules.require(caller, "account.change")
+    known = own(tx, caller).extras
+    accounts.change(tx, caller.account_id, extras={**known, **extras})
     return own(tx, caller)
 
 

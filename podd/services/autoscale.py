@@ -1,20 +1,29 @@
 """How many workers each endpoint has: look at the demand, ask the rule, add or let go."""
 
+import structlog
+
 from podd.domain import scaling
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NoCapacity
 from podd.domain.scaling import Demand
+from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
 from podd.services import workers
 from podd.services.platform import Platform
 from podd.store import endpoints, jobs, workloads
 from podd.store.db import Tx
 
+log = structlog.get_logger()
+
 
 async def tick(podd: Platform, now: int) -> None:
     """One look at every endpoint; only those with something to do cost a transaction."""
     for endpoint_id in await podd.store.read(endpoints.to_scale):
-        await podd.store.write(scale, podd, endpoint_id, now)
+        try:
+            await podd.store.write(scale, podd, endpoint_id, now)
+        except Exception:
+            # What is wrong with one endpoint is not to keep the others from their workers.
+            log.exception("endpoint not scaled", endpoint=endpoint_id)
 
 
 def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
@@ -94,11 +103,14 @@ def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
 
 
 def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
-    """Workers of an older version go once they are free: a tenth of the maximum at a time, at least one."""
+    """Workers of an older version go once they are free: a tenth of the maximum at a time, at least one.
+    Those whose turn it is get no more jobs; else a busy one would never be free."""
     outdated = [w for w in crew if w.version != endpoint.version]
-    going = max(endpoint.workers_max // 10, 1)
-    for worker in [w for w in outdated if not w.held][:going]:
-        workers.stop(tx, podd, worker, f"outdated by version {endpoint.version}", now)
+    outdated.sort(key=lambda w: (w.held > 0, not w.doors_closed))
+    for worker in outdated[: max(endpoint.workers_max // 10, 1)]:
+        gone = workers.stop(tx, podd, worker, f"outdated by version {endpoint.version}", now)
+        if not gone and not worker.doors_closed:
+            workers.close_door(tx, worker)
 
 
 def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
@@ -114,5 +126,5 @@ def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> Non
 
 
 def _init_timeout(worker: Worker, default_ms: float) -> float:
-    wish = worker.workload.needs.env.get("RUNPOD_INIT_TIMEOUT", "")
-    return int(wish) * 1000 if wish.isdigit() and int(wish) > 0 else default_ms
+    wish = whole_number(worker.workload.needs.env.get("RUNPOD_INIT_TIMEOUT", ""))
+    return wish * 1000 if wish else default_ms

@@ -56,11 +56,12 @@ def host_ports(
 ) -> tuple[PublishedPort, ...]:
     """A free host port for each tcp and udp port; http ports are reached through the proxy.
 
-    `above` skips ports up to that number. Raises NoCapacity when the range is used up.
+    Those after `above` come first. Raises NoCapacity when the range is used up.
     """
     first, last = podd.settings.machine.port_range
     used = workloads.used_host_ports(db)
-    free = (port for port in range(max(first, above + 1), last + 1) if port not in used)
+    after = max(first, min(above, last) + 1)
+    free = (port for port in (*range(after, last + 1), *range(first, after)) if port not in used)
     published = []
     for port in ports:
         if port.protocol == "http":

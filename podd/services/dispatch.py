@@ -17,7 +17,6 @@ from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
 from podd.store import events, jobs, workloads
 from podd.store.db import Reader, Tx
-from podd.store.jobs import Held
 from podd.store.workloads import Door
 
 SETTLING = 2_000
@@ -42,8 +41,9 @@ def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
     door = workloads.door(db, badge.worker_id)
     if door is None or door.endpoint_id != badge.endpoint_id:
         raise Unauthenticated("invalid api key")
+    shown = badge.key.encode()
     for generation in range(door.generation, 0, -1):
-        if hmac.compare_digest(badge.key, podd.keys.worker(badge.worker_id, generation)):
+        if hmac.compare_digest(shown, podd.keys.worker(badge.worker_id, generation).encode()):
             return door if generation == door.generation else None
     raise Unauthenticated("invalid api key")
 
@@ -73,6 +73,7 @@ def take(
     if holds_nothing:
         _recover(tx, podd, worker_id, now)
     if door.closed:
+        workers.refresh_when_empty(tx, podd, worker_id, now)
         return Refused()
     taken = jobs.take(tx, door.endpoint_id, worker_id, limit, now)
     if taken:
@@ -159,12 +160,13 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     """Jobs whose time is over: to live, to run, to be heard of, to be remembered, to be stopped."""
     for job in jobs.expired(tx, now):
         end(tx, podd, job, JobStatus.TIMED_OUT, error=rules.EXPIRED_MESSAGE, now=now)
-    for held in jobs.overtime(tx, now):
-        _overrun(tx, podd, held, now)
+    _end_overtime(tx, podd, now)
     silence = max(40_000, int(podd.settings.limits.ping_interval_seconds * 4000))
-    for held in jobs.silent_since(tx, max(now - silence, 0)):
-        if now - podd.booted_at > silence:
-            lose(tx, podd, held, counted=True, now=now)
+    if now - podd.booted_at > silence:
+        _lose_silent(tx, podd, now - silence, now)
+    # The SDK passes over a stop for a job that it has only just got: such a worker is told again.
+    for worker_id in jobs.deaf_workers(tx, asked_before=now - STOP_AGAIN_AFTER):
+        tx.ring(worker_bell(worker_id))
     grace = int(podd.settings.limits.cancel_grace_seconds * 1000)
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
@@ -195,12 +197,29 @@ def _recover(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
         note_idle(tx, worker_id, now)
 
 
-def _overrun(tx: Tx, podd: Platform, held: Held, now: int) -> None:
-    job = find(tx, held.endpoint_id, held.id)
-    end(tx, podd, job, JobStatus.FAILED, error=rules.EXECUTION_TIMEOUT_MESSAGE, now=now)
-    worker = workloads.worker(tx, held.worker_id)
-    if worker is not None:
-        workers.restart(tx, podd, worker, f"job {held.id} ran past its execution timeout", now, grace=0)
+def _end_overtime(tx: Tx, podd: Platform, now: int) -> None:
+    """Jobs past their execution timeout fail, all of them before their workers are restarted: a restart
+    gives back what is left."""
+    overtime = jobs.overtime(tx, now)
+    for held in overtime:
+        job = find(tx, held.endpoint_id, held.id)
+        end(tx, podd, job, JobStatus.FAILED, error=rules.EXECUTION_TIMEOUT_MESSAGE, now=now)
+    for worker_id, job_id in {held.worker_id: held.id for held in overtime}.items():
+        worker = workloads.worker(tx, worker_id)
+        if worker is not None:
+            workers.restart(tx, podd, worker, f"job {job_id} ran past its execution timeout", now, grace=0)
+
+
+def _lose_silent(tx: Tx, podd: Platform, before: int, now: int) -> None:
+    """Jobs nobody has said a word about since then are lost. A worker that holds nothing else has not said
+    a word either: it may hang for ever, in the place of one that works."""
+    silent = jobs.silent_since(tx, before)
+    for held in silent:
+        lose(tx, podd, held, counted=True, now=now)
+    for worker_id in dict.fromkeys(held.worker_id for held in silent):
+        worker = workloads.worker(tx, worker_id)
+        if worker is not None and not worker.held:
+            workers.restart(tx, podd, worker, "it fell silent over a job", now, grace=0)
 
 
 def _force_stop(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:

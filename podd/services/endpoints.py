@@ -7,6 +7,8 @@ from podd.domain import endpoint as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import Invalid, NotFound
+from podd.domain.worker import Worker
+from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.platform import AUTOSCALE, Platform
 from podd.store import endpoints, events, gpus, templates, workloads
@@ -25,6 +27,25 @@ def own(db: Reader, caller: Caller, endpoint_id: str, operation: str = "read") -
     if endpoint is None or endpoint.account_id != caller.account_id:
         raise NotFound("endpoint not found")
     return endpoint
+
+
+def crew(db: Reader, caller: Caller, endpoint_id: str) -> list[Worker]:
+    """The workers of the caller's endpoint, oldest first. Raises NotFound."""
+    return workloads.workers_of(db, own(db, caller, endpoint_id).id)
+
+
+def own_worker(
+    db: Reader, caller: Caller, worker_id: str, missing: str = "worker not found"
+) -> tuple[Worker, Endpoint]:
+    """A worker of one of the caller's endpoints, with that endpoint. Raises NotFound(`missing`)."""
+    require(caller, "endpoint.read")
+    worker = workloads.worker(db, worker_id)
+    if worker is None or worker.workload.desired is Desired.TERMINATED:
+        raise NotFound(missing)
+    endpoint = endpoints.get(db, worker.endpoint_id)
+    if endpoint is None or endpoint.account_id != caller.account_id:
+        raise NotFound(missing)
+    return worker, endpoint
 
 
 def save(
@@ -48,6 +69,7 @@ def save(
     settings = rules.settings(change, base, podd.job_limits)
     _check(tx, podd, caller.account_id, settings)
     endpoint = replace(base, **settings)
+    _check_quota(tx, podd, caller.account_id, endpoint.workers_max)
     endpoints.insert(tx, endpoint)
     events.add(tx, endpoint.id, "created", f"created as {endpoint.name}", now)
     tx.ring(AUTOSCALE)
@@ -55,11 +77,12 @@ def save(
 
 
 def delete(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> None:
-    """Remove an endpoint with its jobs; its workers stop."""
+    """Remove an endpoint with its jobs and the template that is part of it; its workers stop."""
     endpoint = own(tx, caller, endpoint_id, "delete")
     for worker in workloads.workers_of(tx, endpoint.id):
         workers.remove(tx, podd, worker, "its endpoint was deleted", now)
     endpoints.delete(tx, endpoint.id)
+    templates.delete_parts_of(tx, endpoint.id)
 
 
 def release_all_with(tx: Tx, template_id: str, now: int) -> None:
@@ -76,6 +99,7 @@ def release_all_with(tx: Tx, template_id: str, now: int) -> None:
 def _change(tx: Tx, podd: Platform, before: Endpoint, change: EndpointChange, now: int) -> Endpoint:
     settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, before.account_id, settings)
+    _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
     version = before.version + int(rules.needs_release(before, settings))
     endpoints.change(tx, before.id, **settings, version=version)
     if version != before.version:
@@ -95,6 +119,17 @@ def _check(tx: Tx, podd: Platform, account_id: str, settings: dict[str, object])
     if not settings["gpu_ids"]:
         raise Invalid("gpuIds is required: a comma list of GPU pools such as AMPERE_48,ADA_24.")
     podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(str(settings["gpu_ids"]))
+
+
+def _check_quota(tx: Tx, podd: Platform, account_id: str, more: int) -> None:
+    """Raise Invalid when `more` workers are more than the account may have over all its endpoints."""
+    quota = podd.settings.limits.workers_quota
+    have = sum(endpoint.workers_max for endpoint in endpoints.of_account(tx, account_id))
+    if more > 0 and have + more > quota:
+        raise Invalid(
+            f"Your worker concurrency cannot go beyond the maximum limit of ({quota}). "
+            f"Your endpoints have {have} already; lower workersMax here or elsewhere."
+        )
 
 
 def _new_id(tx: Tx) -> str:

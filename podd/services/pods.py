@@ -24,6 +24,7 @@ from podd.store.db import Reader, Tx
 
 BY_USER = "User"
 BY_PODD = "Runpod"
+JUPYTER = "JUPYTER_PASSWORD"
 
 
 def listed(db: Reader, caller: Caller) -> list[Pod]:
@@ -71,8 +72,11 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         price = flavour.hourly * room.share.vcpus
     if request.max_price and price > request.max_price:
         raise NoCapacity(OUT_OF_STOCK)
+    pod_id = _new_id(tx)
+    if request.jupyter:
+        needs = replace(needs, env={JUPYTER: podd.keys.jupyter_password(pod_id), **needs.env})
     workload = Workload(
-        id=_new_id(tx),
+        id=pod_id,
         kind=Kind.POD,
         account_id=caller.account_id,
         desired=Desired.RUNNING,
@@ -108,6 +112,21 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     return _again(tx, pod.id)
 
 
+def create_at_lowest_bid(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int) -> Pod:
+    """`create` of a spot pod that does not name its bid: it bids the least that the first of its GPU types
+    with room for it takes."""
+    types = podd.gpu_types(tx)
+    refusal = NoCapacity(OUT_OF_STOCK)
+    for type_id in request.gpu_type_ids or types:
+        if type_id in types:
+            try:
+                bid = types[type_id].lowest_bid
+                return create(tx, podd, caller, replace(request, gpu_type_ids=(type_id,), bid=bid), now)
+            except NoCapacity as error:
+                refusal = error
+    raise refusal
+
+
 def resume(
     tx: Tx,
     podd: Platform,
@@ -133,12 +152,16 @@ def resume(
     if count and gpu_type is None:
         raise NoCapacity(NOT_ENOUGH_FREE_GPUS)
     wanted = GpuRequest((pod.gpu_type_id,), count, bid)
-    room = capacity.find(tx, podd, wanted, PodRequest(), no_gpu=NOT_ENOUGH_FREE_GPUS)
-    workloads.change(
+    flavour, request = None, PodRequest()
+    if pod.cpu_flavor_id:
+        request = PodRequest(cpu_flavor_ids=(pod.cpu_flavor_id,), vcpus=pod.workload.needs.cpus)
+        flavour = _flavour(podd, request)
+        request = rules.sized(request, flavour)
+    room = capacity.find(tx, podd, wanted, request, no_gpu=NOT_ENOUGH_FREE_GPUS)
+    workloads.renew(
         tx,
-        pod.id,
+        pod.workload,
         desired=Desired.RUNNING,
-        generation=pod.workload.generation + 1,
         cpus=room.share.vcpus,
         memory=room.share.memory,
         grace=podd.settings.limits.stop_grace_seconds,
@@ -153,7 +176,9 @@ def resume(
         pod.id,
         gpu_count=count,
         bid=bid,
-        price=rules.price_of(gpu_type, count, bid, podd.settings.machine.cloud_type),
+        price=flavour.hourly * room.share.vcpus
+        if flavour
+        else rules.price_of(gpu_type, count, bid, podd.settings.machine.cloud_type),
     )
     _take_room(tx, podd, pod.id, room, now)
     events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
@@ -289,7 +314,7 @@ def move_ports(tx: Tx, podd: Platform, workload: Workload, now: int) -> None:
     published = capacity.host_ports(tx, podd, workload.needs.ports, above=highest)
     workloads.unpublish(tx, workload.id)
     workloads.publish(tx, workload.id, published)
-    workloads.change(tx, workload.id, generation=workload.generation + 1)
+    workloads.renew(tx, workload)
     events.add(tx, workload.id, "ports", "a host port was in use; others were chosen", now)
     tx.ring(RECONCILE)
 
@@ -343,10 +368,9 @@ def _check_running(pod: Pod, verb: str) -> None:
 
 
 def _reset(tx: Tx, podd: Platform, pod: Pod, now: int) -> None:
-    workloads.change(
+    workloads.renew(
         tx,
-        pod.id,
-        generation=pod.workload.generation + 1,
+        pod.workload,
         grace=podd.settings.limits.stop_grace_seconds,
         failures=0,
         retry_at=0,

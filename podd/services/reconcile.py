@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from podd.domain.container import Container, RegistryAuth
+from podd.domain.container import Container
 from podd.domain.errors import Invalid
 from podd.domain.reconcile import (
     Discard,
@@ -35,8 +35,9 @@ from podd.ports import (
     PortTaken,
     StartRefused,
 )
-from podd.services import launch, pods, registries, volumes, workloads
+from podd.services import launch, registries, volumes, workloads
 from podd.services.platform import RECONCILE, Platform
+from podd.services.pulls import Pulls
 from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
 from podd.store.db import Tx
@@ -61,7 +62,7 @@ class Reconciler:
         self._podd = podd
         self._engine = engine
         self._busy: dict[str, _Busy] = {}
-        self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]))
+        self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
         self.engine_away = False
 
     async def tick(self, now: int) -> None:
@@ -158,7 +159,7 @@ class Reconciler:
             return True
         except PortTaken as error:
             log.info("host port taken", workload=workload.id, reason=str(error))
-            await self._write(pods.move_ports, self._podd, workload, self._now())
+            await self._write(workloads.note_port_taken, self._podd, workload, self._now())
             return True
         except EngineAway:
             raise
@@ -207,6 +208,10 @@ class Reconciler:
     async def _write(self, verb: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._podd.store.write(verb, *args, **kwargs)
 
+    def _note_pull(self, image: str, line: str) -> None:
+        """Called from a pull's own thread: how far it has come, for those who wait for it."""
+        self._podd.store.submit(workloads.note_pull, image, line, self._now())
+
     def _now(self) -> int:
         return self._podd.clock.now()
 
@@ -219,50 +224,3 @@ class Reconciler:
         if self.engine_away:
             log.info("container engine is back")
         self.engine_away = False
-
-
-class Pulls:
-    """Images on their way: each is pulled once, however many workloads wait for it."""
-
-    STALE_AFTER = 30.0  # seconds; a failure nobody asked about in this time says nothing about the next try
-
-    def __init__(self, engine: Engine, done: Callable[[], None]) -> None:
-        self._engine = engine
-        self._done = done
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._failed: dict[str, tuple[EngineError, float]] = {}
-
-    async def ready(self, image: str, auth: RegistryAuth | None) -> bool:
-        """Whether the image is there. If it is not, begin to fetch it. Raises, once, what the pull raised."""
-        if image in self._running:
-            return False
-        error, failed_at = self._failed.pop(image, (None, 0.0))
-        if error is not None and _loop_time() - failed_at < self.STALE_AFTER:
-            raise error
-        if await asyncio.to_thread(self._engine.has_image, image):
-            return True
-        if image not in self._running:
-            self._running[image] = asyncio.create_task(self._pull(image, auth), name=f"pull {image}")
-        return False
-
-    async def cancel(self) -> None:
-        for task in self._running.values():
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
-
-    async def _pull(self, image: str, auth: RegistryAuth | None) -> None:
-        log.info("pulling", image=image)
-        try:
-            await asyncio.to_thread(self._engine.pull, image, auth)
-        except EngineError as error:
-            self._failed[image] = (error, _loop_time())
-        except Exception as error:
-            log.exception("pull broke", image=image)
-            self._failed[image] = (EngineError(f"pulling {image} failed: {error}"), _loop_time())
-        finally:
-            del self._running[image]
-            self._done()
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

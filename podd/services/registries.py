@@ -32,8 +32,7 @@ def create(
     """Keep a credential. Raises Conflict for a name that is taken."""
     require(caller, "registry.save")
     name = checked_name(name)
-    if not username or not password:
-        raise Invalid("username and password are required.")
+    _check_complete(username, password)
     if registries.by_name(tx, caller.account_id, name):
         raise Conflict(f"There is already a registry credential named {name!r}; choose another name.")
     credential = RegistryCredential(
@@ -46,8 +45,9 @@ def create(
 def change(
     tx: Tx, podd: Platform, caller: Caller, credential_id: str, username: str, password: str
 ) -> RegistryCredential:
-    """Give a credential another user name and password. Raises NotFound."""
+    """Give a credential another user name and password. Raises NotFound, Invalid."""
     found = own(tx, caller, credential_id, "save")
+    _check_complete(username, password)
     sealed = podd.sealer.seal(password, _purpose(found.id))
     registries.change(tx, found.id, username=username, sealed_password=sealed)
     return own(tx, caller, credential_id)
@@ -74,6 +74,11 @@ def auth_for(db: Reader, podd: Platform, workload: Workload) -> RegistryAuth | N
         return None
     password = podd.sealer.open(registries.sealed_password(db, credential.id), _purpose(credential.id))
     return RegistryAuth(credential.username, password)
+
+
+def _check_complete(username: str, password: str) -> None:
+    if not username or not password:
+        raise Invalid("username and password are required.")
 
 
 def _purpose(credential_id: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from podd import ids
 from podd.domain import words
-from podd.domain.account import Caller, require
+from podd.domain.account import Caller, may, require
 from podd.domain.errors import Conflict, Invalid, NotFound
-from podd.domain.template import Template, checked_name
+from podd.domain.template import Template, checked_name, needs_release
 from podd.services import endpoints, registries
 from podd.store import endpoints as endpoints_rows
 from podd.store import templates, workloads
@@ -30,10 +30,17 @@ def listed(db: Reader, caller: Caller) -> list[Template]:
 
 def readable(db: Reader, caller: Caller, template_id: str) -> Template:
     """A template of the caller's, or one that is shared with everybody. Raises NotFound."""
+    require(caller, "catalogue.read")
     template = templates.get(db, template_id)
-    if template is None or not (template.public or template.account_id == caller.account_id):
+    if template is None or not (template.public or _is_own(caller, template)):
         raise NotFound("template not found")
     return template
+
+
+def shared(db: Reader, caller: Caller) -> list[Template]:
+    """The templates their owners share with everybody."""
+    require(caller, "catalogue.read")
+    return templates.public(db)
 
 
 def delete(tx: Tx, caller: Caller, template_id: str) -> None:
@@ -61,8 +68,8 @@ def by_name(db: Reader, caller: Caller, name: str) -> Template:
 def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any], now: int) -> Template:
     """Make a template, or change the one with this id; what `values` leaves out stays as it is.
 
-    A change releases a new version of every endpoint made from it. Raises Invalid, NotFound, and Conflict
-    for a name that is taken.
+    A change that needs new containers releases a new version of every endpoint made from it. Raises
+    Invalid, NotFound, and Conflict for a name that is taken.
     """
     require(caller, "template.save")
     before = own(tx, caller, template_id) if template_id else None
@@ -81,7 +88,8 @@ def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any]
         templates.insert(tx, template)
     else:
         templates.replace(tx, template)
-        endpoints.release_all_with(tx, template.id, now)
+        if needs_release(before, template):
+            endpoints.release_all_with(tx, template.id, now)
     return template
 
 
@@ -98,6 +106,10 @@ def checked(template: Template) -> Template:
         env=words.checked_env(template.env.items()),
         volume_path=words.checked_mount_path(template.volume_path or "/workspace"),
     )
+
+
+def _is_own(caller: Caller, template: Template) -> bool:
+    return may(caller, "template.read") and template.account_id == caller.account_id
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:

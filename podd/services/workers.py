@@ -1,6 +1,7 @@
 """Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
 
 from dataclasses import replace
+from typing import Any
 
 from podd import ids
 from podd.domain import words
@@ -10,11 +11,12 @@ from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
-from podd.domain.worker import Worker, forgiven, unhealthy_delay
+from podd.domain.worker import Worker, forgiven, gives_up, unhealthy_delay
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
 from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
 from podd.store import endpoints, events, gpus, templates, workloads
+from podd.store import jobs as job_rows
 from podd.store.db import Tx
 
 BY_PODD = "Runpod"
@@ -99,16 +101,23 @@ def restart(
 ) -> None:
     """A fresh container for the same worker; jobs it still has go back to the queue, uncounted."""
     jobs.give_back(tx, podd, worker.id, counted=False, now=now)
-    _renew(tx, worker.id, worker.workload.generation, grace)
+    _renew(tx, worker, grace=grace)
     events.add(tx, worker.id, "restarted", why, now)
     tx.ring(RECONCILE)
     tx.ring(worker_bell(worker.id))
 
 
 def refresh_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
-    """Start afresh a worker that asked for it, once it holds no job."""
+    """Start afresh a worker that asked for it, once it holds no job. One that is outdated goes instead."""
     worker = workloads.worker(tx, worker_id)
-    if worker and worker.doors_closed and not worker.held and worker.workload.desired is Desired.RUNNING:
+    if not worker or not worker.doors_closed or worker.held:
+        return
+    if worker.workload.desired is not Desired.RUNNING:
+        return
+    endpoint = endpoints.get(tx, worker.endpoint_id)
+    if endpoint is not None and worker.version != endpoint.version:
+        remove(tx, podd, worker, f"outdated by version {endpoint.version}", now)
+    else:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
 
 
@@ -139,8 +148,9 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     jobs.give_back(tx, podd, worker.id, counted=True, now=now)
     limits = podd.settings.limits
     crashes = worker.crashes + 1
-    rest = unhealthy_delay(int(limits.unhealthy_retry_seconds * 1000), crashes)
-    over = now + rest - workload.created_at > limits.unhealthy_give_up_seconds * 1000
+    first = int(limits.unhealthy_retry_seconds * 1000)
+    rest = unhealthy_delay(first, crashes)
+    over = gives_up(first, crashes, int(limits.unhealthy_give_up_seconds * 1000))
     workloads.change_worker(
         tx,
         worker.id,
@@ -159,15 +169,32 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     tx.ring(AUTOSCALE)
 
 
+def rebooted(tx: Tx, worker: Worker, now: int) -> None:
+    """The machine was down, and its container with it: it starts afresh, its jobs go back uncounted."""
+    for held in job_rows.held_by(tx, worker.id):
+        job_rows.requeue(tx, held, counted=False, now=now)
+    job_rows.note_all_stopped(tx, worker.id, asked_before=now)
+    _renew(tx, worker)
+
+
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> bool:
     """Try an unhealthy worker again; False when there is no room for it now."""
     try:
         room = _room(tx, podd, endpoint)
     except NoCapacity:
         return False
-    _renew(tx, worker.id, worker.workload.generation, IDLE_STOP_GRACE)
+    _renew(
+        tx,
+        worker,
+        desired=Desired.RUNNING,
+        cpus=room.share.vcpus,
+        memory=room.share.memory,
+        grace=IDLE_STOP_GRACE,
+        failures=0,
+        retry_at=0,
+        reason="",
+    )
     workloads.change_worker(tx, worker.id, unhealthy_until=None)
-    workloads.change(tx, worker.id, desired=Desired.RUNNING, failures=0, retry_at=0, reason="")
     gpus.claim(tx, worker.id, room.gpu_uuids, now)
     events.add(tx, worker.id, "retried", "tried again after its rest", now)
     tx.ring(RECONCILE)
@@ -200,6 +227,6 @@ def _needs(template: Template) -> Needs:
     )
 
 
-def _renew(tx: Tx, worker_id: str, generation: int, grace: float) -> None:
-    workloads.change_worker(tx, worker_id, doors_closed=0, ready_at=None, idle_since=None)
-    workloads.change(tx, worker_id, generation=generation + 1, phase=Phase.NONE, grace=grace)
+def _renew(tx: Tx, worker: Worker, **values: Any) -> None:
+    workloads.change_worker(tx, worker.id, doors_closed=0, ready_at=None, idle_since=None)
+    workloads.renew(tx, worker.workload, **values)

@@ -2,6 +2,7 @@
 the wish it started from: a report about a container that is no longer wanted changes nothing."""
 
 from podd.domain.container import Container
+from podd.domain.errors import NoCapacity
 from podd.domain.workload import Desired, Kind, Phase, Workload, retry_delay
 from podd.services import pods, workers
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform
@@ -25,6 +26,12 @@ def note_phase(tx: Tx, workload: Workload, phase: Phase, text: str, at: int) -> 
         workloads.change(tx, workload.id, phase=phase)
         events.add(tx, workload.id, phase.lower(), text, at)
     return True
+
+
+def note_pull(tx: Tx, image: str, line: str, at: int) -> None:
+    """How far the pull of an image has come, in the system log of each workload that waits for it."""
+    for workload_id in workloads.waiting_for_image(tx, image):
+        events.add(tx, workload_id, "pulling", line, at)
 
 
 def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> None:
@@ -89,6 +96,17 @@ def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
     events.add(tx, workload.id, "not started", reason, at)
 
 
+def note_port_taken(tx: Tx, podd: Platform, workload: Workload, at: int) -> None:
+    """A host port of it is in use by something else: others are chosen, if there are any."""
+    now = current(tx, workload)
+    if now is None:
+        return
+    try:
+        pods.move_ports(tx, podd, now, at)
+    except NoCapacity as error:
+        note_failure(tx, now, error.message, at)
+
+
 def note_gone(tx: Tx, workload: Workload) -> None:
     """Nothing runs for it any more. A terminated one is forgotten."""
     now = workloads.get(tx, workload.id)
@@ -108,6 +126,10 @@ def note_reboot(tx: Tx, at: int) -> None:
     """The host was down: whatever should run starts afresh, on a new container disk."""
     for workload in workloads.every(tx):
         if workload.desired is Desired.RUNNING:
-            workloads.change(tx, workload.id, generation=workload.generation + 1)
+            worker = workloads.worker(tx, workload.id) if workload.kind is Kind.WORKER else None
+            if worker is not None:
+                workers.rebooted(tx, worker, at)
+            else:
+                workloads.renew(tx, workload)
             events.add(tx, workload.id, "rebooted", "the machine was restarted", at)
     tx.ring(RECONCILE)

@@ -1,5 +1,8 @@
 """Accounts and their API keys."""
 
+import json
+from typing import Any
+
 from podd.domain.account import Account, ApiKey
 from podd.store.db import Reader, Row, Tx
 
@@ -25,8 +28,11 @@ def by_email(db: Reader, email: str) -> Account | None:
     return _account(db.row("SELECT * FROM accounts WHERE email = ?", (email,)))
 
 
-def change(tx: Tx, account_id: str, **values: str) -> None:
-    tx.update("accounts", account_id, dict(values))
+def change(tx: Tx, account_id: str, **values: Any) -> None:
+    row = dict(values)
+    if "extras" in row:
+        row["extras_json"] = json.dumps(row.pop("extras"))
+    tx.update("accounts", account_id, row)
 
 
 def keys_of(db: Reader, account_id: str) -> list[ApiKey]:
@@ -61,4 +67,8 @@ def key_by_hash(db: Reader, key_hash: str) -> ApiKey | None:
 
 
 def _account(row: Row | None) -> Account | None:
-    return Account(**row) if row else None
+    if row is None:
+        return None
+    row = dict(row)
+    extras = json.loads(row.pop("extras_json"))
+    return Account(**row, extras=extras)

@@ -10,6 +10,12 @@ class Event:
     at: int
     kind: str
     text: str
+    id: int = 0
+
+
+def bell(subject: str) -> str:
+    """Rings when something happened to the subject."""
+    return f"events:{subject}"
 
 
 def add(tx: Tx, subject: str, kind: str, text: str, at: int, *, private: str = "") -> None:
@@ -17,11 +23,13 @@ def add(tx: Tx, subject: str, kind: str, text: str, at: int, *, private: str = "
     wrote may hold secrets."""
     tx.insert("events", {"at": at, "subject": subject, "kind": kind, "text": text + private})
     tx.tell(kind, subject=subject, text=text)
+    tx.ring(bell(subject))
 
 
-def of(db: Reader, subject: str, limit: int = 100) -> list[Event]:
-    """The last `limit` events of the subject, oldest first."""
+def of(db: Reader, subject: str, limit: int = 100, after: int = 0) -> list[Event]:
+    """The last `limit` events of the subject, oldest first; only those after the one with the id `after`."""
     rows = db.rows(
-        "SELECT at, kind, text FROM events WHERE subject = ? ORDER BY id DESC LIMIT ?", (subject, limit)
+        "SELECT id, at, kind, text FROM events WHERE subject = ? AND id > ? ORDER BY id DESC LIMIT ?",
+        (subject, after, limit),
     )
     return [Event(**row) for row in reversed(rows)]

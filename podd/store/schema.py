@@ -29,6 +29,7 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             email TEXT NOT NULL UNIQUE,
             name TEXT NOT NULL,
             pub_key TEXT NOT NULL DEFAULT '',
+            extras_json TEXT NOT NULL DEFAULT '{}',
             created_at INTEGER NOT NULL
         );
 
@@ -65,6 +66,7 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
             serverless INTEGER NOT NULL,
             public INTEGER NOT NULL DEFAULT 0,
             registry_auth_id TEXT NOT NULL,
+            endpoint_id TEXT NOT NULL DEFAULT '',
             extras_json TEXT NOT NULL,
             created_at INTEGER NOT NULL,
             UNIQUE (account_id, name)

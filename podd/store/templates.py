@@ -41,6 +41,14 @@ def delete(tx: Tx, template_id: str) -> None:
     tx.run("DELETE FROM templates WHERE id = ?", (template_id,))
 
 
+def delete_parts_of(tx: Tx, endpoint_id: str) -> None:
+    """The templates that were part of an endpoint that is gone, unless another endpoint uses them."""
+    tx.run(
+        "DELETE FROM templates WHERE endpoint_id = ? AND id NOT IN (SELECT template_id FROM endpoints)",
+        (endpoint_id,),
+    )
+
+
 def _row(template: Template) -> Row:
     return {
         "id": template.id,
@@ -56,6 +64,7 @@ def _row(template: Template) -> Row:
         "serverless": template.serverless,
         "public": template.public,
         "registry_auth_id": template.registry_auth_id,
+        "endpoint_id": template.endpoint_id,
         "extras_json": json.dumps(template.extras),
         "created_at": template.created_at,
     }

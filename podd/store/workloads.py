@@ -49,6 +49,20 @@ def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
     tx.update("workloads", workload_id, _needs(needs))
 
 
+def renew(tx: Tx, workload: Workload, **values: Any) -> None:
+    """A fresh container is wanted. What was seen of the one before says nothing about it."""
+    nothing = {"phase": Phase.NONE, "container_id": "", "address": "", "started_at": None, "exited_at": None}
+    change(tx, workload.id, generation=workload.generation + 1, **nothing, **values)
+
+
+def waiting_for_image(db: Reader, image: str) -> list[str]:
+    """Ids of workloads whose image is being pulled."""
+    return [
+        row["id"]
+        for row in db.rows("SELECT id FROM workloads WHERE phase = 'PULLING' AND image = ?", (image,))
+    ]
+
+
 def reserved_memory(db: Reader) -> int:
     """MiB promised to workloads that run or should."""
     total: int = db.value("SELECT COALESCE(SUM(memory), 0) FROM workloads WHERE desired = 'RUNNING'")

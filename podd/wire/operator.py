@@ -45,3 +45,10 @@ class MachineStatus(BaseModel):
     gpus_free: int
     pods: int
     endpoints: int
+
+
+class Explanation(BaseModel):
+    """Why something runs or does not, the most important sentence first."""
+
+    id: str
+    sentences: list[str]

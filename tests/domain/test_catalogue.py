@@ -126,6 +126,53 @@ def test_cpu_flavours_have_the_memory_their_letter_means(flavour: str, gb: int) 
     assert cpu.serverless_second > 0
 
 
+def test_an_instance_id_names_a_flavour_and_its_size() -> None:
+    flavour, vcpus = CATALOGUE.instance("cpu3g-4-16")
+    assert (flavour.id, vcpus) == ("cpu3g", 4)
+
+
+@pytest.mark.parametrize(
+    "instance_id",
+    [
+        "",
+        "cpu3c",
+        "cpu3c-2",
+        "cpu3c-2-5",
+        "cpu3c-1-2",
+        "cpu3c-64-128",
+        "cpu3c-2-4-8",
+        "cpu3c-x-y",
+        "cpu9-2-4",
+    ],
+)
+def test_an_instance_id_of_another_form_or_size_is_refused(instance_id: str) -> None:
+    with pytest.raises(Invalid, match="cpu3c-2-4"):
+        CATALOGUE.instance(instance_id)
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "memory", "found"),
+    [
+        (0, 0, ("cpu3c", 2)),
+        (3, 0, ("cpu3c", 3)),
+        (2, 8, ("cpu3g", 2)),
+        (2, 9, ("cpu3m", 2)),
+        (0, 256, ("cpu3m", 32)),
+    ],
+)
+def test_the_cheapest_instance_that_is_large_enough_is_found(
+    vcpus: int, memory: int, found: tuple[str, int]
+) -> None:
+    size = CATALOGUE.cheapest_instance(vcpus, memory)
+    assert size is not None
+    assert (size[0].id, size[1]) == found
+
+
+def test_no_instance_is_large_enough_for_everything() -> None:
+    assert CATALOGUE.cheapest_instance(33) is None
+    assert CATALOGUE.cheapest_instance(0, 257) is None
+
+
 def test_there_is_no_other_cpu_flavour() -> None:
     assert CATALOGUE.flavour("cpu9x") is None
     assert len(CATALOGUE.cpus) == 6

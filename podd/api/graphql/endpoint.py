@@ -14,8 +14,10 @@ from litestar import Response, post
 
 from podd.api.context import AnyRequest, api_of, caller_of, read_body
 from podd.api.errors import INTERNAL
-from podd.api.graphql.resolvers import Context, mutation, query
+from podd.api.graphql.resolvers import mutation, query
+from podd.api.graphql.roots import Context
 from podd.api.graphql.schema import build
+from podd.api.graphql.stubs import NO_SUCH_CLUSTER
 from podd.domain import errors
 from podd.domain.errors import OUT_OF_STOCK, Invalid, NotFound, PoddError
 
@@ -28,7 +30,7 @@ MAX_TOKENS = 10_000
 _schema: GraphQLSchema = build(query, mutation)
 
 
-@post("/graphql", status_code=200, include_in_schema=True)
+@post("/graphql", status_code=200, request_max_body_size=None)
 async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
     """Run a GraphQL document."""
     caller = await caller_of(request)
@@ -96,17 +98,21 @@ def _format(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
         code = "GRAPHQL_PARSE_FAILED" if "Syntax Error" in error.message else "GRAPHQL_VALIDATION_FAILED"
         return {"message": error.message, "path": path, "extensions": {"code": code}}
     if isinstance(cause, PoddError):
-        return {"message": cause.message, "path": path, "extensions": {"code": _code(cause, path)}}
+        return {"message": cause.message, "path": path, "extensions": {"code": _code(cause)}}
     if isinstance(cause, GraphQLError):
         return {"message": error.message, "path": path, "extensions": {"code": "BAD_USER_INPUT"}}
     log.error("graphql operation failed", path=path, exc_info=cause)
     return {"message": INTERNAL, "path": path, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 
 
-def _code(error: PoddError, path: list[str | int]) -> str:
-    if isinstance(error, errors.NoCapacity) and error.message == OUT_OF_STOCK:
-        return "SUPPLY_CONSTRAINT"
-    if isinstance(error, NotFound) and path and str(path[0]).startswith("pod"):
+# Codes that clients compare, by the message they come with.
+_CODES = {OUT_OF_STOCK: "SUPPLY_CONSTRAINT", NO_SUCH_CLUSTER: NO_SUCH_CLUSTER}
+
+
+def _code(error: PoddError) -> str:
+    if error.message in _CODES:
+        return _CODES[error.message]
+    if isinstance(error, NotFound) and error.message.startswith("pod not found"):
         return "POD_NOT_FOUND"
     if isinstance(error, Invalid):
         return "BAD_USER_INPUT"

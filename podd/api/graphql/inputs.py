@@ -1,10 +1,12 @@
 """From GraphQL's input objects to podd's own requests. The empty string means unset: Go clients send it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+from podd.domain.catalogue import Catalogue
 from podd.domain.endpoint import EndpointChange
-from podd.domain.errors import Invalid, NotAvailable
-from podd.domain.pod import PodRequest
+from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotAvailable
+from podd.domain.pod import PodChange, PodRequest
 
 Input = dict[str, Any]
 NANO = 1_000_000_000
@@ -35,31 +37,82 @@ def pod_request(data: Input, *, spot: bool = False) -> PodRequest:
     bid = nano(data.get("bidPerGpu"), "bidPerGpu")
     if spot and bid is None:
         raise Invalid("bidPerGpu is required and must be above 0.")
-    for name in ("networkVolumeId", "containerRegistryAuthId"):
-        if data.get(name):
-            raise NotAvailable(f"{name} is not available in this version of podd yet.")
-    ports = data.get("ports") or (f"{data['port']}/http" if data.get("port") else None)
     return PodRequest(
-        image=data.get("imageName") or None,
-        name=data.get("name"),
-        template_id=data.get("templateId") or None,
         gpu_type_ids=types,
         gpu_count=data.get("gpuCount"),
         bid=bid if spot else None,
-        args=data.get("dockerArgs"),
-        env=env_pairs(data.get("env")),
-        ports=ports,
-        disk=data.get("containerDiskInGb"),
-        volume=data.get("volumeInGb"),
-        volume_path=data.get("volumeMountPath") or None,
         min_vcpus=data.get("minVcpuCount"),
         min_memory=data.get("minMemoryInGb"),
-        cloud_type=data.get("cloudType"),
+        cuda_versions=tuple(v for v in data.get("allowedCudaVersions") or () if v),
+        min_cuda_version=data.get("minCudaVersion") or data.get("cudaVersion") or None,
+        **_any_pod(data),
+    )
+
+
+def cpu_pod_request(data: Input, catalogue: Catalogue) -> PodRequest:
+    """A wish for a CPU pod: the named instance, else the cheapest that is large enough. Raises Invalid, and
+    NoCapacity when none is."""
+    named = [i for i in [data.get("instanceId"), *(data.get("instanceIds") or [])] if i]
+    size = (
+        catalogue.instance(named[0])
+        if named
+        else catalogue.cheapest_instance(data.get("minVcpuCount") or 0, data.get("minMemoryInGb") or 0)
+    )
+    if size is None:
+        raise NoCapacity(OUT_OF_STOCK)
+    flavour, vcpus = size
+    return PodRequest(cpu_flavor_ids=(flavour.id,), vcpus=vcpus, **_any_pod(data))
+
+
+def _any_pod(data: Input) -> dict[str, Any]:
+    """What GPU and CPU pods are asked for alike."""
+    return {
+        "image": data.get("imageName") or None,
+        "name": data.get("name"),
+        "template_id": data.get("templateId") or None,
+        "args": data.get("dockerArgs"),
+        "env": env_pairs(data.get("env")),
+        "ports": _ports(data),
+        "disk": data.get("containerDiskInGb") or None,
+        "volume": data.get("volumeInGb"),
+        "volume_path": data.get("volumeMountPath") or None,
+        "cloud_type": data.get("cloudType"),
+        "data_center_ids": _words(data.get("dataCenterId")),
+        "country_code": data.get("countryCode") or None,
+        "max_price": nano(data.get("deployCost"), "deployCost"),
+        "network_volume_id": data.get("networkVolumeId") or None,
+        "registry_auth_id": data.get("containerRegistryAuthId") or None,
+        "jupyter": bool(data.get("startJupyter")),
+        "stop_after": _moment(data.get("stopAfter"), "stopAfter"),
+        "terminate_after": _moment(data.get("terminateAfter"), "terminateAfter"),
+    }
+
+
+def pod_change(data: Input) -> PodChange:
+    """What podEditJob says; what it leaves out, or leaves empty where empty makes no sense, stays."""
+    env = data.get("env")
+    return PodChange(
+        name=data.get("name") or None,
+        image=data.get("imageName") or None,
+        args=data.get("dockerArgs"),
+        env=None if env is None else dict(env_pairs(env)),
+        ports=_ports(data) if data.get("port") else data.get("ports"),
+        disk=data.get("containerDiskInGb") or None,
+        volume=data.get("volumeInGb") or None,
+        volume_path=data.get("volumeMountPath") or None,
+        registry_auth_id=data.get("containerRegistryAuthId") or None,
+    )
+
+
+def catalogue_wish(data: Input) -> PodRequest:
+    """What a question about prices or stock asks of the machine."""
+    return PodRequest(
+        min_vcpus=data.get("minVcpuCount"),
+        min_memory=data.get("minMemoryInGb"),
         data_center_ids=_words(data.get("dataCenterId")),
         country_code=data.get("countryCode") or None,
         cuda_versions=tuple(v for v in data.get("allowedCudaVersions") or () if v),
         min_cuda_version=data.get("minCudaVersion") or data.get("cudaVersion") or None,
-        max_price=nano(data.get("deployCost"), "deployCost"),
     )
 
 
@@ -77,6 +130,8 @@ _TEMPLATE_FIELDS = {
     "volumeMountPath": "volume_path",
     "ports": "ports",
     "isServerless": "serverless",
+    "isPublic": "public",
+    "containerRegistryAuthId": "registry_auth_id",
 }
 _TEMPLATE_EXTRAS = (
     "readme portsConfig startSsh startJupyter startScript advancedStart category config".split()
@@ -85,10 +140,6 @@ _TEMPLATE_EXTRAS = (
 
 def template_values(data: Input, known_extras: Input) -> Input:
     """What the caller says about a template; fields it leaves out (or null) are not in it."""
-    if data.get("containerRegistryAuthId"):
-        raise NotAvailable("containerRegistryAuthId is not available in this version of podd yet.")
-    if data.get("isPublic"):
-        raise NotAvailable("Public templates are not available in this version of podd yet.")
     values = {ours: data[theirs] for theirs, ours in _TEMPLATE_FIELDS.items() if data.get(theirs) is not None}
     if data.get("env") is not None:
         values["env"] = dict(env_pairs(data["env"]))
@@ -96,11 +147,18 @@ def template_values(data: Input, known_extras: Input) -> Input:
     return {**values, "extras": {**known_extras, **extras}}
 
 
-_ENDPOINT_LATER = (
-    "template hubReleaseId flashEnvironmentId instanceIds "
-    "networkVolumeId networkVolumeIds modelReferences".split()
-)
+_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId instanceIds networkVolumeId modelReferences".split()
 _ENDPOINT_EXTRAS = "locations allowedCudaVersions minCudaVersion workersPFBTarget compliance".split()
+
+
+# What saveEndpoint sets when it is left out, on a change too: clients know, and send what they want kept.
+_ENDPOINT_DEFAULTS = {"workersMax": 3, "idleTimeout": 10, "scalerValue": 4}
+
+
+def with_defaults(data: Input) -> Input:
+    """What saveEndpoint says, with the defaults it falls back to each time."""
+    left_out = {name: value for name, value in _ENDPOINT_DEFAULTS.items() if data.get(name) is None}
+    return {**data, **left_out}
 
 
 def endpoint_change(data: Input) -> EndpointChange:
@@ -108,14 +166,16 @@ def endpoint_change(data: Input) -> EndpointChange:
     for name in _ENDPOINT_LATER:
         if data.get(name):
             raise NotAvailable(f"{name} is not available in this version of podd yet.")
+    if any((entry or {}).get("networkVolumeId") for entry in data.get("networkVolumeIds") or ()):
+        raise NotAvailable("networkVolumeIds is not available in this version of podd yet.")
     if data.get("type") == "LB":
         raise NotAvailable("Load-balancing endpoints are not available in this version of podd yet.")
     if data.get("computeType") == "CPU":
         raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
     return EndpointChange(
-        name=data.get("name"),
+        name=data.get("name") or None,
         template_id=data.get("templateId") or None,
-        gpu_ids=data.get("gpuIds"),
+        gpu_ids=data.get("gpuIds") or None,
         gpu_count=data.get("gpuCount"),
         idle_timeout_s=data.get("idleTimeout"),
         scaler=data.get("scalerType"),
@@ -126,6 +186,35 @@ def endpoint_change(data: Input) -> EndpointChange:
         flash_boot=data.get("flashBootType"),
         extras={name: data[name] for name in _ENDPOINT_EXTRAS if data.get(name) is not None},
     )
+
+
+_ACCOUNT_EXTRAS = (
+    "notifyPodsStale notifyPodsGeneral notifyLowBalance notifyOther creditAlertThreshold".split()
+)
+
+
+def account_extras(data: Input) -> Input:
+    """The settings of an account that are only kept; null and left out are the same."""
+    return {name: data[name] for name in _ACCOUNT_EXTRAS if data.get(name) is not None}
+
+
+def instant_of(text: str) -> int:
+    """An ISO-8601 instant as epoch milliseconds; without a zone it is UTC. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _moment(text: str | None, name: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return instant_of(text)
+    except ValueError:
+        raise Invalid(f"{name}: {text!r} is not an instant such as 2026-01-31T12:00:00Z.") from None
+
+
+def _ports(data: Input) -> str | None:
+    return data.get("ports") or (f"{data['port']}/http" if data.get("port") else None)
 
 
 def _words(text: str | None) -> tuple[str, ...]:

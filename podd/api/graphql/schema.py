@@ -1,15 +1,15 @@
-"""The executable schema: resolvers bound to schema.graphql, scalars as clients need them, and a clear
-error for every operation of the schema that podd does not offer yet."""
+"""The executable schema: resolvers bound to schema.graphql, scalars as clients need them."""
 
-from datetime import datetime
 from importlib import resources
 from typing import Any
 
 from ariadne import MutationType, QueryType, ScalarType, make_executable_schema
 from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 
+from podd.api.graphql.inputs import instant_of
+from podd.domain.account import CallerKind
 from podd.domain.endpoint import FLASH_BOOT
-from podd.domain.errors import NotAvailable
+from podd.domain.errors import Unauthenticated
 
 _date_time = ScalarType("DateTime")
 _port = ScalarType("Port")
@@ -24,9 +24,10 @@ def parse_date_time(value: object) -> str | None:
     if value == "":
         return None
     try:
-        return datetime.fromisoformat(str(value)).isoformat()
+        instant_of(str(value))
     except ValueError:
         raise GraphQLError(f"{value!r} is not an instant such as 2026-01-31T12:00:00Z.") from None
+    return str(value)
 
 
 @_port.value_parser
@@ -58,23 +59,33 @@ def serialize_void(value: object) -> None:  # noqa: ARG001 - nothing is what it 
     return None
 
 
+OPEN_MUTATIONS = {"createFlashAuthRequest"}
+"""The way to get a key needs none."""
+
+
 def build(query: QueryType, mutation: MutationType) -> GraphQLSchema:
     text = resources.files("podd.api.graphql").joinpath("schema.graphql").read_text()
     schema = make_executable_schema(text, query, mutation, _date_time, _port, _flash_boot, _void, _float)
     for root in (schema.query_type, schema.mutation_type):
         assert isinstance(root, GraphQLObjectType)
-        _refuse_what_is_missing(root)
+        _check_complete(root)
+    for name, field in schema.mutation_type.fields.items():
+        if name not in OPEN_MUTATIONS:
+            field.resolve = _known_callers_only(field.resolve)
     return schema
 
 
-def _refuse_what_is_missing(root: GraphQLObjectType) -> None:
-    for name, field in root.fields.items():
-        if field.resolve is None:
-            field.resolve = _missing(name)
+def _check_complete(root: GraphQLObjectType) -> None:
+    missing = [name for name, field in root.fields.items() if field.resolve is None]
+    assert not missing, f"operations without a resolver: {missing}"
 
 
-def _missing(name: str) -> Any:
-    def resolve(_root: object, _info: GraphQLResolveInfo, **_arguments: object) -> None:
-        raise NotAvailable(f"{name} is not available in this version of podd yet.")
+def _known_callers_only(resolve: Any) -> Any:
+    """The resolver, for who shows a key. What may be done with it is decided by the verb."""
 
-    return resolve
+    def guarded(root: object, info: GraphQLResolveInfo, **arguments: object) -> Any:
+        if info.context.caller.kind is CallerKind.ANONYMOUS:
+            raise Unauthenticated("Unauthorized")
+        return resolve(root, info, **arguments)
+
+    return guarded

@@ -1,0 +1,145 @@
+"""The account: what it has, its settings, its registry credentials and its secrets."""
+
+from graphql import GraphQLResolveInfo
+
+from podd.api.graphql import catalogue, endpoints, inputs, pods, templates, volumes
+from podd.api.graphql.roots import Context, Input, mutation, query
+from podd.api.graphql.views import View
+from podd.api.graphql.views import account as views
+from podd.api.shown import dollars
+from podd.domain.account import Account, CallerKind
+from podd.domain.workload import Desired
+from podd.services import accounts, registries, secrets
+from podd.services import pods as pod_verbs
+from podd.store.db import Tx
+
+
+@query.field("myself")
+async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
+    context: Context = info.context
+    if context.caller.kind is CallerKind.ANONYMOUS:
+        return None
+    return _show(context, await context.read(accounts.own, context.caller))
+
+
+@mutation.field("updateUserSettings")
+async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    data = inputs.required(input)
+
+    def update(tx: Tx) -> Account:
+        if data.get("pubKey") is not None:
+            accounts.set_ssh_keys(tx, context.caller, data["pubKey"])
+        return accounts.change_extras(tx, context.caller, inputs.account_extras(data))
+
+    return _show(context, await context.write(update))
+
+
+# Registry credentials
+
+
+@mutation.field("saveRegistryAuth")
+async def save_registry_auth(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    data = inputs.required(input)
+    saved = await context.write(
+        registries.create,
+        context.podd,
+        context.caller,
+        data["name"],
+        data["username"],
+        data["password"],
+        context.now,
+    )
+    return views.registry_credential_view(saved)
+
+
+@mutation.field("updateRegistryAuth")
+async def update_registry_auth(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    data = inputs.required(input)
+    changed = await context.write(
+        registries.change, context.podd, context.caller, data["id"], data["username"], data["password"]
+    )
+    return views.registry_credential_view(changed)
+
+
+@mutation.field("deleteRegistryAuth")
+async def delete_registry_auth(
+    _root: object,
+    info: GraphQLResolveInfo,
+    registryAuthId: str | None = None,  # noqa: N803 - the schema's name
+) -> None:
+    """Refused while in use: dstack deletes all it finds, until one is."""
+    context: Context = info.context
+    await context.write(registries.delete, context.caller, registryAuthId or "")
+
+
+# Secrets
+
+
+@mutation.field("secretCreate")
+async def secret_create(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    data = inputs.required(input)
+    made = await context.write(
+        secrets.create,
+        context.podd,
+        context.caller,
+        data["name"],
+        data["value"],
+        data.get("description") or "",
+        context.now,
+    )
+    return views.secret_view(made)
+
+
+@mutation.field("secretDelete")
+async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None = None) -> None:
+    context: Context = info.context
+    await context.write(secrets.delete, context.caller, id or "")
+
+
+# Private
+
+
+def _show(context: Context, account: Account) -> View:
+    limits, billing = context.podd.settings.limits, context.podd.settings.billing
+    return {
+        **views.user_view(account),
+        "pods": pods.mine,
+        "endpoints": endpoints.mine,
+        "endpoint": endpoints.one_of_mine,
+        "podTemplates": templates.mine,
+        "networkVolumes": volumes.mine,
+        "containerRegistryCreds": _my_registry_credentials,
+        "secrets": _my_secrets,
+        "apiKeys": _my_keys,
+        "datacenters": catalogue.data_centers,
+        "currentSpendPerHr": _my_spending,
+        "spendLimit": dollars(billing.spending_limit_hour),
+        "maxServerlessConcurrency": limits.workers_quota,
+    }
+
+
+async def _my_registry_credentials(info: GraphQLResolveInfo) -> list[View]:
+    """Oldest first: dstack relies on the order."""
+    context: Context = info.context
+    found = await context.read(registries.listed, context.caller)
+    return [views.registry_credential_view(credential) for credential in found]
+
+
+async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
+    context: Context = info.context
+    return [views.secret_view(secret) for secret in await context.read(secrets.listed, context.caller)]
+
+
+async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
+    context: Context = info.context
+    return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+
+
+async def _my_spending(info: GraphQLResolveInfo) -> float:
+    context: Context = info.context
+    everything = await context.read(pod_verbs.listed, context.caller)
+    return dollars(sum(pod.price for pod in everything if pod.workload.desired is Desired.RUNNING))

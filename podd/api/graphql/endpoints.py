@@ -1,0 +1,115 @@
+"""Serverless endpoints."""
+
+from collections.abc import Awaitable, Callable
+
+from graphql import GraphQLResolveInfo
+
+from podd.api.graphql import inputs, pods
+from podd.api.graphql.roots import Context, Input, mutation
+from podd.api.graphql.views import View
+from podd.api.graphql.views.pod import as_pod
+from podd.api.graphql.views.serverless import endpoint_view
+from podd.domain import account as who
+from podd.domain.account import Caller
+from podd.domain.endpoint import Endpoint, EndpointChange
+from podd.domain.errors import NotFound
+from podd.services import endpoints, inline
+from podd.store import templates as template_rows
+from podd.store import workloads
+from podd.store.db import Reader, Tx
+
+
+@mutation.field("saveEndpoint")
+async def save_endpoint(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context = _saver(info)
+    data = inputs.required(input)
+    change = inputs.endpoint_change(inputs.with_defaults(data))
+    endpoint_id, template = data.get("id") or None, data.get("template")
+
+    def save(tx: Tx) -> Endpoint:
+        if template is None:
+            return endpoints.save(tx, context.podd, context.caller, endpoint_id, change, context.now)
+        values = inputs.template_values(template, _known_extras(tx, context.caller, endpoint_id))
+        return inline.save(tx, context.podd, context.caller, endpoint_id, change, values, context.now)
+
+    return await _show(context, await context.write(save))
+
+
+@mutation.field("updateEndpointTemplate")
+async def update_endpoint_template(
+    _root: object, info: GraphQLResolveInfo, input: Input | None = None
+) -> View:
+    context = _saver(info)
+    data = inputs.required(input)
+    if not data.get("endpointId"):
+        raise NotFound("endpoint not found")
+    change = EndpointChange(template_id=data.get("templateId") or None)
+    saved = await context.write(
+        endpoints.save, context.podd, context.caller, data["endpointId"], change, context.now
+    )
+    return await _show(context, saved)
+
+
+@mutation.field("deleteEndpoint")
+async def delete_endpoint(_root: object, info: GraphQLResolveInfo, id: str | None = None) -> None:
+    context: Context = info.context
+    await context.write(endpoints.delete, context.podd, context.caller, id or "", context.now)
+
+
+async def mine(info: GraphQLResolveInfo) -> list[View]:
+    """`myself.endpoints`."""
+    context: Context = info.context
+    return await context.read(_show_endpoints, await context.read(endpoints.listed, context.caller))
+
+
+async def one_of_mine(info: GraphQLResolveInfo, id: str | None = None) -> View | None:
+    """`myself.endpoint`."""
+    context: Context = info.context
+    try:
+        found = await context.read(endpoints.own, context.caller, id or "")
+    except NotFound:
+        return None
+    return await _show(context, found)
+
+
+# Private
+
+
+def _saver(info: GraphQLResolveInfo) -> Context:
+    context: Context = info.context
+    who.require(context.caller, "endpoint.save")
+    return context
+
+
+def _known_extras(db: Reader, caller: Caller, endpoint_id: str | None) -> Input:
+    template = inline.own_template(db, endpoints.own(db, caller, endpoint_id)) if endpoint_id else None
+    return template.extras if template else {}
+
+
+async def _show(context: Context, endpoint: Endpoint) -> View:
+    return (await context.read(_show_endpoints, [endpoint]))[0]
+
+
+def _show_endpoints(db: Reader, found: list[Endpoint]) -> list[View]:
+    return [
+        {
+            **endpoint_view(endpoint, template_rows.get(db, endpoint.template_id)),
+            "pods": _crew(endpoint),
+        }
+        for endpoint in found
+    ]
+
+
+def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[View]]]:
+    """The endpoint's workers, read as pods: their state, and why one is not running."""
+
+    async def show(info: GraphQLResolveInfo) -> list[View]:
+        context: Context = info.context
+        return await context.read(_show_workers, context, endpoint)
+
+    return show
+
+
+def _show_workers(db: Reader, context: Context, endpoint: Endpoint) -> list[View]:
+    crew = workloads.workers_of(db, endpoint.id)
+    return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in crew])

@@ -1,0 +1,132 @@
+"""Pods."""
+
+from graphql import GraphQLResolveInfo
+
+from podd.api.graphql import inputs
+from podd.api.graphql.roots import Context, Input, mutation, query
+from podd.api.graphql.views import View
+from podd.api.graphql.views.catalogue import cpu_flavor_view
+from podd.api.graphql.views.pod import pod_view
+from podd.api.graphql.volumes import show_volume
+from podd.domain import account as who
+from podd.domain.errors import NotFound
+from podd.domain.pod import Pod, PodRequest
+from podd.services import pods
+from podd.store import volumes
+from podd.store.db import Reader
+
+
+@mutation.field("podFindAndDeployOnDemand")
+async def deploy_on_demand(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context, data = _creator(info), inputs.required(input)
+    if data.get("computeType") == "CPU":
+        return await _create(context, inputs.cpu_pod_request(data, context.podd.catalogue))
+    return await _create(context, inputs.pod_request(data))
+
+
+@mutation.field("podRentInterruptable")
+async def rent_interruptable(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    return await _create(_creator(info), inputs.pod_request(inputs.required(input), spot=True))
+
+
+@mutation.field("deployCpuPod")
+async def deploy_cpu(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context = _creator(info)
+    return await _create(context, inputs.cpu_pod_request(inputs.required(input), context.podd.catalogue))
+
+
+@mutation.field("podResume")
+async def resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    return await _resume(info.context, inputs.required(input))
+
+
+@mutation.field("podBidResume")
+async def bid_resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    data = inputs.required(input)
+    return await _resume(info.context, data, bid=inputs.nano(data["bidPerGpu"], "bidPerGpu") or 0)
+
+
+@mutation.field("podStop")
+async def stop(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    pod_id = inputs.required(input)["podId"]
+    stopped = await context.write(pods.stop, context.podd, context.caller, pod_id, context.now)
+    return await _show(context, stopped)
+
+
+@mutation.field("podTerminate")
+async def terminate(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> None:
+    context: Context = info.context
+    pod_id = inputs.required(input)["podId"]
+    await context.write(pods.terminate, context.podd, context.caller, pod_id, context.now)
+
+
+@mutation.field("podEditJob")
+async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Context = info.context
+    data = inputs.required(input)
+    edited = await context.write(
+        pods.edit, context.podd, context.caller, data["podId"], inputs.pod_change(data), context.now
+    )
+    return await _show(context, edited)
+
+
+@query.field("pod")
+async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View | None:
+    context: Context = info.context
+    try:
+        found = await context.read(pods.own, context.caller, inputs.required(input)["podId"])
+    except NotFound:
+        return None
+    return await _show(context, found)
+
+
+async def mine(info: GraphQLResolveInfo) -> list[View]:
+    """`myself.pods`."""
+    context: Context = info.context
+    return await context.read(show_pods, context, await context.read(pods.listed, context.caller))
+
+
+def show_pods(db: Reader, context: Context, found: list[Pod]) -> list[View]:
+    podd = context.podd
+    types = podd.gpu_types(db)
+    use, load = context.api.telemetry.gpus, context.api.telemetry.containers
+    return [
+        {**pod_view(pod, podd, types, load, use, context.now), **_what_it_names(db, context, pod)}
+        for pod in found
+    ]
+
+
+# Private
+
+
+def _creator(info: GraphQLResolveInfo) -> Context:
+    """The context, if its caller may create pods at all: told before anything about the input."""
+    context: Context = info.context
+    who.require(context.caller, "pod.create")
+    return context
+
+
+async def _create(context: Context, request: PodRequest) -> View:
+    made = await context.write(pods.create, context.podd, context.caller, request, context.now)
+    return await _show(context, made)
+
+
+async def _resume(context: Context, data: Input, bid: int | None = None) -> View:
+    resumed = await context.write(
+        pods.resume, context.podd, context.caller, data["podId"], data.get("gpuCount"), context.now, bid=bid
+    )
+    return await _show(context, resumed)
+
+
+async def _show(context: Context, found: Pod) -> View:
+    return (await context.read(show_pods, context, [found]))[0]
+
+
+def _what_it_names(db: Reader, context: Context, pod: Pod) -> View:
+    volume = volumes.get(db, pod.workload.needs.network_volume_id)
+    flavour = context.podd.catalogue.flavour(pod.cpu_flavor_id)
+    return {
+        "networkVolume": show_volume(context, volume) if volume else None,
+        "cpuFlavor": cpu_flavor_view(flavour, context.podd.host) if flavour else None,
+    }

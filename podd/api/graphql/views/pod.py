@@ -1,0 +1,139 @@
+"""Pods."""
+
+from collections.abc import Mapping
+
+from podd.api.graphql.views import View
+from podd.api.shown import dollars, instant, last_change, uptime
+from podd.domain import pod as pod_rules
+from podd.domain.catalogue import GpuType
+from podd.domain.pod import Pod
+from podd.domain.words import parse_ports
+from podd.domain.worker import Worker
+from podd.domain.workload import Phase
+from podd.ports import GpuUse, Stats
+from podd.services.platform import Platform
+
+
+def pod_view(
+    pod: Pod,
+    podd: Platform,
+    gpu_types: Mapping[str, GpuType],
+    containers: Mapping[str, Stats],
+    gpu_use: Mapping[str, GpuUse],
+    now: int,
+) -> View:
+    workload, needs, machine = pod.workload, pod.workload.needs, podd.settings.machine
+    gpu_type = gpu_types.get(pod.gpu_type_id)
+    return {
+        "id": pod.id,
+        "name": pod.name,
+        "imageName": needs.image,
+        "desiredStatus": pod_rules.desired_status(workload),
+        "podType": "INTERRUPTABLE" if pod.spot else "RESERVED",
+        "env": [f"{name}={value}" for name, value in needs.env.items()],
+        "machineId": podd.machine_id,
+        "machine": {
+            "id": podd.machine_id,
+            "podHostId": f"{pod.id}-{podd.keys.host_suffix(pod.id)}",
+            "gpuDisplayName": gpu_type.display_name if gpu_type else "",
+            "gpuTypeId": pod.gpu_type_id,
+            "location": machine.country_code,
+            "dataCenterId": machine.data_center_id,
+            "secureCloud": machine.cloud_type == "SECURE",
+            "supportPublicIp": True,
+            "cpuCount": podd.host.vcpus,
+            "vcpuTotal": podd.host.vcpus,
+            "memoryTotal": podd.host.memory // 1024,
+            "costPerHr": dollars(pod.price),
+        },
+        "runtime": _runtime(pod, podd, containers, gpu_use, now),
+        "lastStatusChange": last_change(workload),
+        "uptimeSeconds": uptime(workload, now),
+        "costPerHr": dollars(pod.price),
+        "adjustedCostPerHr": dollars(pod.price),
+        "gpuCount": pod.gpu_count,
+        "gpus": [{"id": gpu.uuid, "podId": pod.id} for gpu in workload.gpus],
+        "gpuPowerLimitPercent": 100,
+        "vcpuCount": needs.cpus,
+        "memoryInGb": needs.memory // 1024,
+        "containerDiskInGb": needs.disk,
+        "volumeInGb": needs.volume,
+        "volumeMountPath": needs.volume_path,
+        "volumeEncrypted": False,
+        "dockerArgs": pod.args,
+        "dockerId": workload.container_id or None,
+        "port": None,
+        "ports": pod.ports,
+        "templateId": pod.template_id or None,
+        "networkVolumeId": needs.network_volume_id or None,
+        "containerRegistryAuthId": needs.registry_auth_id or None,
+        "cpuFlavorId": pod.cpu_flavor_id or None,
+        "lowestBidPriceToResume": dollars(gpu_type.lowest_bid) if gpu_type and pod.spot else None,
+        "createdAt": instant(workload.created_at),
+        "lastStartedAt": instant(workload.started_at),
+        "consumerUserId": workload.account_id,
+        "version": workload.generation,
+        "locked": pod.locked,
+        "machineType": "GPU" if pod.gpu_count else "CPU",
+        "savingsPlans": [],
+    }
+
+
+def as_pod(worker: Worker, name: str) -> Pod:
+    """A worker in the form of a pod, for fields that list workers among pods."""
+    return Pod(
+        workload=worker.workload,
+        name=name,
+        gpu_count=len(worker.workload.gpus),
+        ports=",".join(f"{port.number}/{port.protocol}" for port in worker.workload.needs.ports),
+    )
+
+
+def _runtime(
+    pod: Pod, podd: Platform, containers: Mapping[str, Stats], gpu_use: Mapping[str, GpuUse], now: int
+) -> View | None:
+    """Null exactly until the container is up."""
+    workload = pod.workload
+    if workload.phase is not Phase.RUNNING or pod_rules.desired_status(workload) != "RUNNING":
+        return None
+    stats = containers.get(pod.id)
+    used = [(gpu.uuid, gpu_use.get(gpu.uuid, GpuUse(0, 0))) for gpu in workload.gpus]
+    return {
+        "uptimeInSeconds": uptime(workload, now),
+        "ports": _ports(pod, podd),
+        "gpus": [
+            {"id": uuid, "gpuUtilPercent": use.gpu_percent, "memoryUtilPercent": use.memory_percent}
+            for uuid, use in used
+        ],
+        "container": {
+            "cpuPercent": round(stats.cpu_percent / max(workload.needs.cpus, 1)) if stats else 0,
+            "memoryPercent": round(100 * stats.memory_used / max(stats.memory_limit, 1)) if stats else 0,
+        },
+    }
+
+
+def _ports(pod: Pod, podd: Platform) -> list[View]:
+    """tcp and udp ports at the host's address; http ports at the container's own, which only podd's
+    proxy reaches."""
+    published: list[View] = [
+        {
+            "ip": podd.settings.machine.public_ip,
+            "isIpPublic": True,
+            "privatePort": port.container,
+            "publicPort": port.host,
+            "type": port.protocol,
+        }
+        for port in pod.workload.published
+    ]
+    proxied: list[View] = [
+        {
+            "ip": pod.workload.address,
+            "isIpPublic": False,
+            "privatePort": port.number,
+            "publicPort": port.number,
+            "type": "http",
+        }
+        for port in parse_ports(pod.ports)
+        if port.protocol == "http"
+    ]
+    return published + proxied

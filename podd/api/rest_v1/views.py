@@ -1,0 +1,238 @@
+"""How podd's values read in REST v1."""
+
+from dataclasses import dataclass
+
+from podd.api.shown import dollars, instant, last_change, uptime
+from podd.domain import pod as rules
+from podd.domain.catalogue import GpuType
+from podd.domain.endpoint import Endpoint
+from podd.domain.pod import Pod
+from podd.domain.template import Template
+from podd.domain.volume import NetworkVolume
+from podd.domain.words import parse_command
+from podd.domain.worker import Worker
+from podd.domain.workload import Phase, Workload
+from podd.services.platform import Platform
+from podd.store import gpus, templates, volumes
+from podd.store.db import Reader
+from podd.wire import rest_v1 as wire
+
+
+@dataclass(frozen=True)
+class Include:
+    """What a caller wants to see of a pod beyond its own fields."""
+
+    machine: bool = False
+    network_volume: bool = False
+    template: bool = False
+
+
+def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -> wire.Pod:
+    workload, needs = pod.workload, pod.workload.needs
+    gpu = _gpu(podd.gpu_types(db).get(pod.gpu_type_id), pod)
+    up = _is_up(workload)
+    view = wire.Pod(
+        id=pod.id,
+        name=pod.name,
+        desiredStatus=rules.desired_status(workload),
+        image=needs.image,
+        imageName=needs.image,
+        gpuCount=pod.gpu_count,
+        gpuTypeId=pod.gpu_type_id,
+        gpu=gpu,
+        cpuFlavorId=pod.cpu_flavor_id,
+        vcpuCount=needs.cpus,
+        memoryInGb=needs.memory // 1024,
+        costPerHr=dollars(pod.price),
+        adjustedCostPerHr=dollars(pod.price),
+        createdAt=instant(workload.created_at) or "",
+        lastStatusChange=last_change(workload),
+        uptimeSeconds=uptime(workload, now),
+        ports=ports_list(pod.ports),
+        portMappings=_port_mappings(workload) if up else None,
+        publicIp=podd.settings.machine.public_ip if up else None,
+        env=needs.env,
+        containerDiskInGb=needs.disk,
+        volumeInGb=0 if needs.network_volume_id else needs.volume,
+        volumeMountPath=needs.volume_path,
+        volumeEncrypted=False,
+        networkVolumeId=needs.network_volume_id,
+        machineId=podd.machine_id,
+        machine=_machine(db, podd, pod, gpu) if include.machine else wire.Machine(),
+        templateId=pod.template_id,
+        interruptible=pod.spot,
+        locked=pod.locked,
+        containerRegistryAuthId=needs.registry_auth_id,
+        dockerEntrypoint=list(needs.entrypoint),
+        dockerStartCmd=list(needs.command),
+        savingsPlans=[],
+        consumerUserId=workload.account_id,
+    )
+    if workload.started_at is not None:
+        view.lastStartedAt = instant(workload.started_at) or ""
+    if include.network_volume and (volume := volumes.get(db, needs.network_volume_id)):
+        view.networkVolume = volume_view(volume, podd)
+    if include.template and (template := templates.get(db, pod.template_id)):
+        view.template = template_view(template, workload.account_id)
+    return view
+
+
+def worker_view(
+    db: Reader, podd: Platform, worker: Worker, endpoint: Endpoint, now: int, include: Include
+) -> wire.Pod:
+    """A serverless worker, read as a pod."""
+    view = pod_view(db, podd, _as_pod(db, podd, worker, endpoint), now, include)
+    view.endpointId = view.aiApiId = endpoint.id
+    view.slsVersion = worker.version
+    return view
+
+
+def endpoint_view(
+    db: Reader, podd: Platform, endpoint: Endpoint, *, include_template: bool = False
+) -> wire.Endpoint:
+    template = templates.get(db, endpoint.template_id)
+    extras = endpoint.extras
+    known = podd.catalogue.with_gpus(gpus.all_present(db))
+    view = wire.Endpoint(
+        id=endpoint.id,
+        name=endpoint.name,
+        userId=endpoint.account_id,
+        templateId=endpoint.template_id,
+        version=endpoint.version,
+        createdAt=instant(endpoint.created_at) or "",
+        computeType="GPU",
+        gpuTypeIds=list(known.parse_gpu_ids(endpoint.gpu_ids)),
+        gpuCount=endpoint.gpu_count,
+        instanceIds=[],
+        allowedCudaVersions=words(extras.get("allowedCudaVersions")),
+        dataCenterIds=words(extras.get("locations")) or [podd.settings.machine.data_center_id],
+        networkVolumeId="",
+        networkVolumeIds=[],
+        workersMin=endpoint.workers_min,
+        workersMax=endpoint.workers_max,
+        idleTimeout=endpoint.idle_timeout_s,
+        scalerType=endpoint.scaler.value,
+        scalerValue=endpoint.scaler_value,
+        executionTimeoutMs=endpoint.execution_timeout_ms,
+        flashboot=endpoint.flash_boot != "OFF",
+        env=template.env if template else {},
+    )
+    if extras.get("minCudaVersion"):
+        view.minCudaVersion = str(extras["minCudaVersion"])
+    if include_template and template:
+        view.template = template_view(template, endpoint.account_id)
+    return view
+
+
+def template_view(template: Template, viewer: str) -> wire.Template:
+    """`viewer` is the account that looks: what a public template is pulled with is its owner's business."""
+    entrypoint, command = parse_command(template.args)
+    return wire.Template(
+        id=template.id,
+        name=template.name,
+        imageName=template.image,
+        category=str(template.extras.get("category") or "NVIDIA"),
+        containerDiskInGb=template.disk,
+        containerRegistryAuthId=template.registry_auth_id if template.account_id == viewer else "",
+        dockerEntrypoint=list(entrypoint),
+        dockerStartCmd=list(command),
+        earned=0,
+        env=template.env,
+        isPublic=template.public,
+        isRunpod=False,
+        isServerless=template.serverless,
+        ports=ports_list(template.ports),
+        readme=str(template.extras.get("readme") or ""),
+        runtimeInMin=0,
+        volumeInGb=template.volume,
+        volumeMountPath=template.volume_path,
+    )
+
+
+def volume_view(volume: NetworkVolume, podd: Platform) -> wire.NetworkVolume:
+    return wire.NetworkVolume(
+        id=volume.id,
+        name=volume.name,
+        size=volume.size,
+        dataCenterId=podd.settings.machine.data_center_id,
+    )
+
+
+def ports_list(ports: str) -> list[str]:
+    return words(ports)
+
+
+def words(text: object) -> list[str]:
+    """What other surfaces keep as a comma list."""
+    parts = text if isinstance(text, list) else str(text or "").split(",")
+    return [word for part in parts if (word := str(part).strip())]
+
+
+# Private
+
+
+def _is_up(workload: Workload) -> bool:
+    return workload.phase is Phase.RUNNING and rules.desired_status(workload) == "RUNNING"
+
+
+def _port_mappings(workload: Workload) -> dict[str, int]:
+    return {str(port.container): port.host for port in workload.published if port.protocol == "tcp"}
+
+
+def _gpu(gpu_type: GpuType | None, pod: Pod) -> wire.Gpu:
+    if gpu_type is None:
+        return wire.Gpu(id=pod.gpu_type_id, count=pod.gpu_count, displayName=pod.gpu_type_id)
+    secure, lowest = dollars(gpu_type.secure), dollars(gpu_type.lowest_bid)
+    return wire.Gpu(
+        id=gpu_type.id,
+        count=pod.gpu_count,
+        displayName=gpu_type.display_name,
+        securePrice=secure,
+        communityPrice=dollars(gpu_type.community),
+        oneWeekPrice=secure,
+        oneMonthPrice=secure,
+        threeMonthPrice=secure,
+        sixMonthPrice=secure,
+        secureSpotPrice=lowest,
+        communitySpotPrice=lowest,
+    )
+
+
+def _machine(db: Reader, podd: Platform, pod: Pod, gpu: wire.Gpu) -> wire.Machine:
+    settings = podd.settings.machine
+    held = {claim.gpu_uuid for claim in gpus.claims(db)}
+    return wire.Machine(
+        id=podd.machine_id,
+        gpuTypeId=gpu.id,
+        gpuType=gpu,
+        gpuDisplayName=gpu.displayName,
+        gpuAvailable=sum(g.type_id == gpu.id and g.uuid not in held for g in gpus.all_present(db)),
+        minPodGpuCount=1,
+        cpuCount=podd.host.vcpus,
+        dataCenterId=settings.data_center_id,
+        location=settings.country_code,
+        secureCloud=settings.cloud_type == "SECURE",
+        supportPublicIp=True,
+        costPerHr=dollars(pod.price),
+        currentPricePerGpu=dollars(pod.price // max(pod.gpu_count, 1)),
+        diskThroughputMBps=0,
+        maxDownloadSpeedMbps=0,
+        maxUploadSpeedMbps=0,
+        note="",
+    )
+
+
+def _as_pod(db: Reader, podd: Platform, worker: Worker, endpoint: Endpoint) -> Pod:
+    held = worker.workload.gpu_uuids
+    here = [gpu for gpu in gpus.all_present(db) if gpu.uuid in held]
+    gpu_type = podd.catalogue.type_of(here[0]) if here else None
+    return Pod(
+        workload=worker.workload,
+        name=endpoint.name,
+        template_id=endpoint.template_id,
+        ports=",".join(f"{port.number}/{port.protocol}" for port in worker.workload.needs.ports),
+        gpu_type_id=gpu_type.id if gpu_type else "",
+        gpu_count=len(held),
+        price=gpu_type.serverless_second * 3600 * len(held) if gpu_type else 0,
+        cloud_type=podd.settings.machine.cloud_type,
+    )

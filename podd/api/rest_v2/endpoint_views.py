@@ -1,0 +1,83 @@
+"""How an endpoint reads in REST v2."""
+
+import math
+from typing import Any
+
+from podd.api.rest_v2.containers import container_view
+from podd.api.shown import instant
+from podd.domain.endpoint import Endpoint, Scaler
+from podd.services.platform import Platform
+from podd.store import templates
+from podd.store.db import Reader
+from podd.wire import rest_v2 as wire
+
+
+def endpoint_view(db: Reader, podd: Platform, endpoint: Endpoint) -> wire.Endpoint:
+    template = templates.get(db, endpoint.template_id)
+    assert template is not None, "endpoints keep their template from being deleted"
+    container = container_view(
+        template.image, template.args, template.disk, template.ports, template.env, template.registry_auth_id
+    )
+    scaling = scaling_view(endpoint)
+    # The time is part of the scaling where workers are kept by the delay of the queue only.
+    idle_timeout = endpoint.idle_timeout_s if isinstance(scaling, wire.QueueDelayScaling) else None
+    return wire.Endpoint.model_validate(
+        {
+            **container,
+            "id": endpoint.id,
+            "name": endpoint.name,
+            "type": "QUEUE",
+            "request_urls": request_urls(podd, endpoint),
+            "gpu": gpu_view(endpoint),
+            "workers": wire.EndpointWorkersView(
+                min=endpoint.workers_min, max=endpoint.workers_max, idle_timeout=idle_timeout
+            ),
+            "scaling": scaling,
+            "data_center_ids": _words(endpoint.extras.get("locations")),
+            "network_volumes": [],
+            "timeout": endpoint.execution_timeout_ms,
+            "flashboot": endpoint.flash_boot,
+            "created_at": instant(endpoint.created_at),
+        }
+    )
+
+
+def request_urls(podd: Platform, endpoint: Endpoint) -> wire.QueueBasedRequestUrls:
+    base = f"{podd.settings.public_url}/v2/{endpoint.id}"
+    return wire.QueueBasedRequestUrls(
+        run=f"{base}/run",
+        run_sync=f"{base}/runsync",
+        status=f"{base}/status/{{job_id}}",
+        stream=f"{base}/stream/{{job_id}}",
+        cancel=f"{base}/cancel/{{job_id}}",
+        retry=f"{base}/retry/{{job_id}}",
+        purge_queue=f"{base}/purge-queue",
+        health=f"{base}/health",
+    )
+
+
+def gpu_view(endpoint: Endpoint) -> wire.EndpointGpuConfig:
+    entries = _words(endpoint.gpu_ids)
+    extras = endpoint.extras
+    return wire.EndpointGpuConfig(
+        pools=[entry for entry in entries if not entry.startswith("-")],
+        excluded_types=[entry[1:].strip() for entry in entries if entry.startswith("-")],
+        count=endpoint.gpu_count,
+        allowed_cuda_versions=_words(extras.get("allowedCudaVersions")),
+        min_cuda_version=extras.get("minCudaVersion") or None,
+    )
+
+
+def scaling_view(endpoint: Endpoint) -> wire.QueueDelayScaling | wire.RequestCountScaling:
+    if endpoint.scaler is Scaler.REQUEST_COUNT:
+        return wire.RequestCountScaling(type="REQUEST_COUNT", request_count=endpoint.scaler_value)
+    # As its owner wrote it, unless another surface changed it since.
+    said = float(endpoint.extras.get("queueDelay") or 0)
+    seconds = said if math.ceil(said) == endpoint.scaler_value else float(endpoint.scaler_value)
+    return wire.QueueDelayScaling(type="QUEUE_DELAY", queue_delay=seconds)
+
+
+def _words(said: Any) -> list[str]:
+    """A comma list; a real list where another surface kept it as one."""
+    words = said if isinstance(said, list) else str(said or "").split(",")
+    return [word for part in words if (word := str(part).strip())]

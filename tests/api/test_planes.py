@@ -1,0 +1,223 @@
+"""What is served beside GraphQL and jobs: health, documentation, the operator's API, and the control planes
+that are still to come."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from podd.domain.errors import StorageFailed
+from podd.store import meta
+from tests.api.conftest import NewPodd
+from tests.api.served import OPERATOR_KEY, QUICKLY, Served
+
+Json = dict[str, Any]
+
+
+def anonymous(podd: Served, path: str, method: str = "GET", **how: Any) -> httpx.Response:
+    return httpx.request(method, podd.url + path, **QUICKLY, **how)
+
+
+# Health
+
+
+def test_it_is_alive_and_ready_without_a_key(podd: Served) -> None:
+    assert anonymous(podd, "/livez").json() == {"status": "ok"}
+    for path in ("/readyz", "/health"):
+        response = anonymous(podd, path)
+        assert response.status_code == 200
+        assert response.json() == {"status": "ok", "checks": {"database": "ok", "engine": "ok"}}
+
+
+def test_it_is_not_ready_while_the_engine_is_away(podd: Served) -> None:
+    podd.engine.away = True
+    podd.settle()
+    response = anonymous(podd, "/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"status": "unavailable", "checks": {"database": "ok", "engine": "failed"}}
+    assert anonymous(podd, "/livez").status_code == 200
+    podd.engine.away = False
+    podd.settle()
+    assert anonymous(podd, "/readyz").status_code == 200
+
+
+def test_it_is_not_ready_when_nothing_can_be_stored(podd: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StorageFailed("disk full at /secret/path")
+
+    monkeypatch.setattr(meta, "put", full)
+    response = anonymous(podd, "/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {"database": "failed", "engine": "ok"}
+    assert "secret" not in response.text
+
+
+# Documentation
+
+
+def test_the_documentation_lists_every_job_operation(podd: Served) -> None:
+    assert anonymous(podd, "/docs").headers["content-type"].startswith("text/html")
+    paths = anonymous(podd, "/docs/openapi.json").json()["paths"]
+    documented = {path.split("/")[3] for path in paths if path.startswith("/v2/{endpoint_id}/")}
+    assert {"run", "runsync", "status", "status-sync", "cancel", "health"} <= documented
+    assert not documented & {"job-take", "job-done", "job-stream", "job-stop", "ping"}
+    assert "/graphql" in paths
+
+
+# Nothing there
+
+
+@pytest.mark.parametrize("path", ["/", "/v3", "/nothing", "/v2", "/operator/v1/nothing"])
+def test_what_there_is_not_is_404_with_a_reason(podd: Served, path: str) -> None:
+    response = anonymous(podd, path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() == {"title": "Not Found", "status": 404, "detail": "Not Found"}
+
+
+@pytest.mark.parametrize("path", ["/v1/pods", "/v2/pods", "/v1/endpoints/abc", "/v2/serverless/abc"])
+def test_the_control_planes_ask_for_a_key(podd: Served, path: str) -> None:
+    for headers, detail in (({}, "no token provided"), ({"Authorization": "x"}, "invalid api key")):
+        response = anonymous(podd, path, headers=headers)
+        assert response.status_code == 401
+        assert response.json()["status"] == 401
+        if path.startswith("/v2"):
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["detail"] == detail
+        else:
+            assert response.json()["error"] == detail
+
+
+# The operator
+
+
+def test_who_may_open_the_socket_needs_no_key(podd: Served) -> None:
+    made = podd.local.post("/operator/v1/accounts", json={"email": "Ann@Example.com"})
+    assert made.status_code == 201
+    body = made.json()
+    assert re.fullmatch("user_[a-z0-9]{24}", body["account_id"])
+    assert body["email"] == "ann@example.com"
+    assert re.fullmatch("rpa_[0-9A-F]{40}", body["api_key"])
+    assert podd.data("{ myself { id email } }", key=body["api_key"]) == {
+        "myself": {"id": body["account_id"], "email": "ann@example.com"}
+    }
+
+
+@pytest.mark.parametrize("whose", ["account_id", "email"])
+def test_an_account_gets_more_keys(podd: Served, whose: str) -> None:
+    account = podd.local.post("/operator/v1/accounts", json={"email": "a@example.com", "name": "Ann"}).json()
+    made = podd.local.post("/operator/v1/keys", json={"account": account[whose], "name": "laptop"})
+    assert made.status_code == 201
+    assert made.json().keys() == {"key_id", "api_key"}
+    for key in (account["api_key"], made.json()["api_key"]):
+        assert podd.data("{ myself { id } }", key=key)["myself"]["id"] == account["account_id"]
+
+
+def test_the_machine_is_described(podd: Served) -> None:
+    podd.create_pod(gpuCount=2)
+    body = podd.local.get("/operator/v1/machine").json()
+    assert {name: body[name] for name in ("engine", "gpus", "gpus_free", "pods", "endpoints")} == {
+        "engine": "fake",
+        "gpus": 3,
+        "gpus_free": 1,
+        "pods": 1,
+        "endpoints": 0,
+    }
+
+
+OPERATIONS: list[tuple[str, str, Json | None]] = [
+    ("POST", "/operator/v1/accounts", {"email": "b@example.com"}),
+    ("POST", "/operator/v1/keys", {"account": "x"}),
+    ("GET", "/operator/v1/machine", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), OPERATIONS)
+def test_over_the_network_only_the_operators_key_will_do(
+    podd: Served, method: str, path: str, body: Json | None
+) -> None:
+    nobody = anonymous(podd, path, method, json=body)
+    assert (nobody.status_code, nobody.json()["detail"]) == (401, "no token provided")
+    user = podd.http.request(method, path, json=body)
+    assert (user.status_code, user.json()["detail"]) == (403, "Unauthorized")
+    operator = anonymous(podd, path, method, json=body, headers={"Authorization": f"Bearer {OPERATOR_KEY}"})
+    assert operator.status_code in (200, 201, 404)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), OPERATIONS)
+def test_a_key_shown_at_the_socket_counts(podd: Served, method: str, path: str, body: Json | None) -> None:
+    for key, status in ((podd.key, 403), ("wrong", 401)):
+        response = podd.local.request(method, path, json=body, headers={"Authorization": f"Bearer {key}"})
+        assert response.status_code == status
+
+
+def test_the_socket_is_no_way_around_an_accounts_key(podd: Served) -> None:
+    """The operator is nobody's account."""
+    response = podd.local.post("/graphql", json={"query": "{ myself { id } }"})
+    assert response.json()["errors"][0]["message"] == "Unauthorized"
+    endpoint_id = podd.create_endpoint(workersMax=0)
+    assert podd.local.post(f"/v2/{endpoint_id}/run", json={"input": 1}).status_code in (401, 403, 404)
+
+
+def test_an_address_is_used_once(podd: Served) -> None:
+    podd.local.post("/operator/v1/accounts", json={"email": "a@example.com"})
+    again = podd.local.post("/operator/v1/accounts", json={"email": " A@EXAMPLE.com "})
+    assert again.status_code == 409
+    assert again.json() == {
+        "title": "Conflict",
+        "status": 409,
+        "detail": "There is already an account for a@example.com.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("accounts", {"email": "nobody"}, 400, "'nobody' is not an e-mail address."),
+        ("accounts", {"email": ""}, 400, "not an e-mail address"),
+        ("accounts", {"email": "a b@example.com"}, 400, "not an e-mail address"),
+        ("accounts", {}, 400, "email"),
+        ("accounts", {"email": 5}, 400, "email"),
+        ("accounts", {"email": "c@example.com", "admin": True}, 400, "admin"),
+        ("keys", {"account": "nobody@example.com"}, 404, "There is no account 'nobody@example.com'"),
+        ("keys", {}, 400, "account"),
+    ],
+)
+def test_what_makes_no_sense_is_told(podd: Served, path: str, body: Json, status: int, said: str) -> None:
+    response = podd.local.post(f"/operator/v1/{path}", json=body)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == status
+    assert said in response.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"", b"not JSON", b"[]", b"\xff", b"[" * 100_000])
+def test_a_body_that_is_none_is_refused(podd: Served, body: bytes) -> None:
+    response = podd.local.post("/operator/v1/accounts", content=body)
+    assert response.status_code == 400
+    assert response.json()["status"] == 400
+
+
+def test_a_body_without_end_is_refused_unread(podd: Served) -> None:
+    """Also one of somebody who shows no key."""
+    chunks = (b"a" * 2**20 for _ in range(30))
+    response = anonymous(podd, "/operator/v1/accounts", "POST", content=chunks)
+    assert response.status_code == 413
+    assert response.json()["status"] == 413
+    huge = anonymous(podd, "/operator/v1/accounts", "POST", content=b'{"email": "' + b"a" * 2**21)
+    assert huge.status_code == 413
+
+
+# Secrets
+
+
+def test_the_databases_file_holds_no_key(new_podd: NewPodd) -> None:
+    podd = new_podd()
+    endpoint_id, worker = podd.woken()
+    made = podd.local.post("/operator/v1/accounts", json={"email": "a@example.com"}).json()["api_key"]
+    stored = b"".join(path.read_bytes() for path in Path(podd.settings.data_dir).glob("podd.sqlite3*"))
+    assert endpoint_id.encode() in stored
+    for key in (podd.key, made, OPERATOR_KEY, worker.env["RUNPOD_AI_API_KEY"], worker.env["RUNPOD_API_KEY"]):
+        assert key.encode() not in stored

@@ -1,0 +1,85 @@
+"""What the workers of the end-to-end tests run, with the unmodified worker SDK: `python3 handlers.py NAME`.
+
+A job's input says what to do, as in {"sleep": 2, "return": "done"}; an input that says nothing is returned.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import runpod
+
+Job = dict[str, Any]
+
+_jobs_done = 0
+
+
+def act(job: Job) -> Any:
+    """Everything but sleeping."""
+    global _jobs_done
+    _jobs_done += 1
+    wish = job["input"]
+    if not isinstance(wish, dict) or not wish:
+        return {"got": wish}
+    if "append" in wish:
+        with Path(wish["append"]).open("a") as file:
+            file.write(f"{job['id']}\n")
+    if "crash unless" in wish and not Path(wish["crash unless"]).exists():
+        Path(wish["crash unless"]).touch()
+        os._exit(9)
+    if wish.get("crash"):
+        os._exit(9)
+    if "raise" in wish:
+        raise ValueError(wish["raise"])
+    if wish.get("tell job"):
+        return job
+    if wish.get("tell process"):
+        return {"pid": os.getpid(), "jobs": _jobs_done, "refresh_worker": bool(wish.get("refresh"))}
+    if wish.get("tell environment"):
+        return {name: value for name, value in os.environ.items() if name.startswith("RUNPOD_")}
+    if wish.get("set"):
+        return {1, 2, 3}
+    if wish.get("not a number"):
+        return {"nan": float("nan"), "inf": [float("inf")]}
+    return wish.get("return", wish)
+
+
+async def ready(job: Job) -> Any:
+    """Many jobs at a time, none of which blocks the others."""
+    wish = job["input"]
+    if isinstance(wish, dict):
+        await asyncio.sleep(wish.get("sleep", 0))
+    return act(job)
+
+
+def busy(job: Job) -> Any:
+    """One job at a time, and nothing else meanwhile."""
+    wish = job["input"]
+    if isinstance(wish, dict):
+        time.sleep(wish.get("sleep", 0))
+    return act(job)
+
+
+def telling(job: Job) -> Any:
+    """Tells how far it is, and goes on when a file is there."""
+    runpod.serverless.progress_update(job, job["input"]["progress"])
+    while not Path(job["input"]["until"]).exists():
+        time.sleep(0.02)
+    return "done"
+
+
+HANDLERS: dict[str, dict[str, Any]] = {
+    "ready": {"handler": ready, "concurrency_modifier": lambda _: 32},
+    "four": {"handler": ready, "concurrency_modifier": lambda _: 4},
+    "single": {"handler": ready},
+    "busy": {"handler": busy},
+    "telling": {"handler": telling},
+    "fresh": {"handler": busy, "refresh_worker": True},
+}
+
+
+if __name__ == "__main__":
+    runpod.serverless.start(HANDLERS[sys.argv[1]])
