@@ -320,7 +320,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         # Python's own text repeats the address.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise DaemonError(
             f"Cannot listen on {host}:{port}: {reason}. "
             "Stop what uses the port, or set another one in `listen`."

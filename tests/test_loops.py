@@ -129,6 +129,25 @@ async def test_bells_that_ring_during_a_tick_bring_one_more(bells: Bells) -> Non
         assert len(ticks.times) == 3
 
 
+async def test_a_bell_that_rings_during_a_tick_of_the_interval_brings_one_more(bells: Bells) -> None:
+    ticks, go_on = Ticks(), asyncio.Event()
+
+    async def wait() -> None:
+        await go_on.wait()
+
+    async with turning(bells, Loop("a", 0.01, ticks.tick, ("bell",))) as loops:
+        await ticks.reach(1)
+        await settled()
+        ticks.meanwhile = wait
+        await ticks.reach(len(ticks.times) + 1)
+        loops._scheduler.pause()
+        bells.ring(["bell"])
+        await settled()
+        number = len(ticks.times)
+        go_on.set()
+        await ticks.reach(number + 1)
+
+
 async def test_a_tick_never_runs_beside_itself(bells: Bells) -> None:
     """The interval and the bell both want it while it takes its time."""
     ticks = Ticks()

@@ -76,7 +76,7 @@ async def test_a_wait_ends_with_its_time(bells: Bells) -> None:
 
 async def test_a_bell_can_be_rung_from_another_thread(bells: Bells) -> None:
     with bells.listen("a") as listener:
-        thread = threading.Thread(target=bells.ring, args=(["a"],))
+        thread = threading.Timer(0.02, bells.ring, args=(["a"],))  # by then the loop sleeps
         thread.start()
         assert await listener.wait(SOON)
         thread.join()

@@ -24,7 +24,9 @@ from podd.services.platform import queue_bell, worker_bell
 
 T = TypeVar("T")
 
-REFUSAL_HOLD = 2.0
+REFUSAL_HOLD = 1.0
+"""Seconds. A worker that is told to stop leaves only when its polls have ended, so no longer than this."""
+
 MAX_BATCH = 1000
 
 

@@ -133,7 +133,6 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         end(tx, podd, job, JobStatus.FAILED, error=rules.lost_message(held.retries), now=now)
         return
     if jobs.requeue(tx, held, counted=counted, now=now):
-        note_idle(tx, held.worker_id, now)
         tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")

@@ -86,7 +86,7 @@ def _common_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
         env["RUNPOD_VOLUME_ID"] = workload.needs.network_volume_id or workload.id
     if podd.host.cuda_version:
         env["CUDA_VERSION"] = podd.host.cuda_version
-    if account and account.pub_key:
+    if account and account.pub_key and "PUBLIC_KEY" not in workload.needs.env:
         env["PUBLIC_KEY"] = account.pub_key
     for port in workload.published:
         if port.protocol == "tcp":

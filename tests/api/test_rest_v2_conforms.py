@@ -44,7 +44,7 @@ class Described:
         for value in ids:
             before, _, after = path.partition("{")
             path = before + value + after.partition("}")[2]
-        content = {"json": body} if body or method in ("post", "put", "patch") else {}
+        content: Json = {"json": body} if body or method in ("post", "put", "patch") else {}
         answer = self._http.request(method, path, params=query, **content)
         assert answer.status_code == expect, answer.text
         self._hold(operation, answer)
@@ -113,7 +113,7 @@ def account(call: Described) -> None:
 
 
 def volumes(call: Described) -> str:
-    wish = {"name": "data", "size": 10, "dataCenter": "LOCAL-1"}
+    wish: Json = {"name": "data", "size": 10, "dataCenter": "LOCAL-1"}
     made = call("createNetworkVolume", **wish, expect=201)
     call("createNetworkVolume", **{**wish, "dataCenter": "EU-RO-1"}, expect=400)
     call("createNetworkVolume", expect=422)
@@ -200,7 +200,7 @@ def pods(podd: Served, call: Described, template_id: str, volume_id: str) -> Non
 
 
 def endpoints(podd: Served, call: Described) -> None:
-    wish = {
+    wish: Json = {
         "name": "endpoint",
         "type": "QUEUE",
         "image": IMAGE,

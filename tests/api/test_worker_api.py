@@ -193,18 +193,17 @@ def test_a_workers_key_may_come_with_a_scheme(podd: Served) -> None:
 # Hanging up
 
 
-def hanging_poll(podd: Served, worker: Worker) -> socket.socket:
-    """A poll whose answer nobody reads yet."""
+def poll(client: socket.socket, worker: Worker) -> None:
+    """Ask for a job without reading the answer."""
     parts = urlsplit(worker.take_url)
-    client = socket.create_connection(podd.address)
     head = f"GET {parts.path}?{parts.query}&job_in_progress=0 HTTP/1.1\r\nHost: podd\r\n"
     client.sendall(f"{head}Authorization: {worker.env['RUNPOD_AI_API_KEY']}\r\n\r\n".encode())
-    return client
 
 
 def test_a_worker_that_hung_up_gets_nothing(podd: Served) -> None:
     endpoint_id, worker = podd.woken()
-    with hanging_poll(podd, worker):
+    with socket.create_connection(podd.address) as client:
+        poll(client, worker)
         eventually(lambda: podd.health(endpoint_id)["workers"]["idle"] == 1)
     # Its hanging up is on the way to podd before this is.
     podd.health(endpoint_id)
@@ -219,18 +218,18 @@ def test_a_job_taken_by_a_worker_that_hangs_up_meanwhile_goes_back(
     endpoint_id, worker = podd.woken()
     job_id = podd.submit(endpoint_id, "precious")
     really_take = dispatch.take
-    client: list[socket.socket] = []
+    with socket.create_connection(podd.address) as client:
 
-    def take(*arguments: Any) -> Any:
-        taken = really_take(*arguments)
-        if client:
-            client.pop().close()
+        def take(*arguments: Any) -> Any:
+            taken = really_take(*arguments)
+            client.close()
             time.sleep(0.2)  # podd's other threads hear of it before this one goes on
-        return taken
+            return taken
 
-    monkeypatch.setattr(dispatch, "take", take)
-    client.append(hanging_poll(podd, worker))
-    eventually(lambda: not client)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(dispatch, "take", take)
+            poll(client, worker)
+            eventually(lambda: client.fileno() == -1)
     eventually(lambda: podd.health(endpoint_id)["jobs"]["inQueue"] == 1)
     assert podd.status(endpoint_id, job_id) == {"id": job_id, "status": "IN_QUEUE"}
     assert worker.take() == {"id": job_id, "input": "precious"}

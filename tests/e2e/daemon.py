@@ -171,11 +171,16 @@ class Daemon:
             return DockerEngine(self.instance)
         return ProcessEngine(self.instance, self.data_dir / "processes")
 
-    def running(self) -> list[str]:
-        """Names of its containers that run."""
+    def running(self, endpoint_id: str = "") -> list[str]:
+        """Names of its containers that run: all, or those of an endpoint's workers."""
+        own = {worker["id"] for worker in self.workers(endpoint_id)} if endpoint_id else None
         engine = self.containers()
         try:
-            return [container.name for container in engine.list() if container.state == "running"]
+            return [
+                container.name
+                for container in engine.list()
+                if container.state == "running" and (own is None or container.workload_id in own)
+            ]
         finally:
             engine.close()
 

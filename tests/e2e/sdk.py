@@ -1,7 +1,7 @@
 """The unmodified client SDK in a process of its own, as users have it.
 
-`Sdk(...)` runs this file; what it is asked to do are lines of Python, which see `runpod` and what earlier lines
-have left.
+`Sdk(...)` runs this file; what it is asked to do are lines of Python, which see `runpod` and what earlier
+lines have left.
 """
 
 import json
@@ -53,6 +53,14 @@ class Sdk:
         return answer["value"]
 
 
+def _carry_out(how: str, code: str, names: dict[str, Any]) -> Any:
+    """The value of an expression; None for statements."""
+    if how == "eval":
+        return eval(code, names)
+    exec(code, names)
+    return None
+
+
 def main() -> None:
     # What the SDK prints is not an answer.
     answers = os.fdopen(os.dup(1), "w")
@@ -64,8 +72,7 @@ def main() -> None:
         how, code = json.loads(line)
         answer: dict[str, Any]
         try:
-            value = eval(code, names) if how == "eval" else exec(code, names)
-            answer = {"value": value}
+            answer = {"value": _carry_out(how, code, names)}
         except Exception as error:
             traceback.print_exc()
             answer = {"kind": type(error).__name__, "message": str(error)}

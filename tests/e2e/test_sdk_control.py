@@ -76,7 +76,8 @@ def test_a_pod_is_stopped_resumed_and_terminated(
     pod_id = pod["id"]
     eventually(lambda: shared_daemon.runs(pod_id))
     assert sdk(f"runpod.stop_pod('{pod_id}')") == {"id": pod_id, "desiredStatus": "EXITED"}
-    eventually(lambda: shared_daemon.running() == [])
+    eventually(lambda: not shared_daemon.runs(pod_id))
+    eventually(lambda: not any(pod_id in name for name in shared_daemon.running()))
     assert sdk(f"runpod.get_pod('{pod_id}')")["runtime"] is None
     resumed = sdk(f"runpod.resume_pod('{pod_id}', 1)")
     assert (resumed["desiredStatus"], resumed["imageName"]) == ("RUNNING", "test/none")
@@ -87,7 +88,7 @@ def test_a_pod_is_stopped_resumed_and_terminated(
     assert sdk(f"runpod.terminate_pod('{pod_id}')") is None
     assert sdk(f"runpod.get_pod('{pod_id}')") is None
     assert sdk("runpod.get_pods()") == []
-    eventually(lambda: shared_daemon.running() == [])
+    eventually(lambda: not any(pod_id in name for name in shared_daemon.running()))
     with pytest.raises(SdkError, match="pod not found to terminate"):
         sdk(f"runpod.terminate_pod('{pod_id}')")
 
@@ -121,8 +122,8 @@ def test_an_endpoint_is_created_listed_and_given_another_template(sdk: Sdk) -> N
         for n in (1, 2)
     )
     endpoint = sdk(
-        f"runpod.create_endpoint('my endpoint', '{first}', gpu_ids='AMPERE_48', "
-        "workers_min=0, workers_max=2, idle_timeout=3, scaler_type='REQUEST_COUNT', scaler_value=2, flashboot=True)"
+        f"runpod.create_endpoint('my endpoint', '{first}', gpu_ids='AMPERE_48', workers_min=0, "
+        "workers_max=2, idle_timeout=3, scaler_type='REQUEST_COUNT', scaler_value=2, flashboot=True)"
     )
     expected = {
         "name": "my endpoint",

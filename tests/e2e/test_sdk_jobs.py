@@ -43,7 +43,6 @@ def endpoint(shared_daemon: Daemon, sdk: Sdk) -> Iterator[str]:
     sdk.do(f"endpoint = runpod.Endpoint('{endpoint_id}')")
     yield endpoint_id
     shared_daemon.delete_endpoint(endpoint_id)
-    eventually(lambda: shared_daemon.running() == [])
 
 
 @pytest.fixture
@@ -242,7 +241,7 @@ def test_27_a_failed_job_is_a_successful_answer(sdk: Sdk, endpoint: str, shared_
 def test_43_a_cancelled_job_stops_and_its_worker_goes_on(
     sdk: Sdk, endpoint: str, shared_daemon: Daemon
 ) -> None:
-    (before,) = shared_daemon.running()
+    (before,) = shared_daemon.running(endpoint)
     sdk.do("job = endpoint.run({'sleep': 60})")
     eventually(lambda: sdk("job.status()") == "IN_PROGRESS")
     began = time.monotonic()
@@ -252,7 +251,7 @@ def test_43_a_cancelled_job_stops_and_its_worker_goes_on(
     stopped = json.dumps({"requestId": sdk("job.job_id"), "message": "Job stopped.", "level": "INFO"})
     eventually(lambda: stopped in shared_daemon.written_by(before))
     assert sdk("endpoint.run_sync({'return': 'next'})") == "next"
-    assert shared_daemon.running() == [before]
+    assert shared_daemon.running(endpoint) == [before]
 
 
 def test_47_a_finished_job_cannot_be_cancelled(sdk: Sdk, endpoint: str) -> None:
@@ -287,10 +286,10 @@ def test_76_a_result_that_is_no_json_is_missed_and_fails(
     endpoint: str, shared_daemon: Daemon, finish: Callable[..., Json]
 ) -> None:
     """The SDK tells nobody; the worker's next poll says that it has nothing."""
-    (before,) = shared_daemon.running()
+    (before,) = shared_daemon.running(endpoint)
     job = finish({"set": True})
     assert (job["status"], job["error"], job["retries"]) == ("FAILED", "job timed out after 1 retries", 1)
-    assert shared_daemon.running() == [before]
+    assert shared_daemon.running(endpoint) == [before]
     assert finish({"return": "alive"})["output"] == "alive"
 
 

@@ -23,7 +23,7 @@ NewEndpoint = Callable[..., str]
 
 @pytest.fixture
 def new_endpoint(shared_daemon: Daemon) -> Iterator[NewEndpoint]:
-    """Makes endpoints that are gone, with their workers, after the test."""
+    """Makes endpoints that are deleted after the test; their workers leave when they can."""
     made: list[str] = []
 
     def new(handler: str, **wish: Any) -> str:
@@ -33,7 +33,6 @@ def new_endpoint(shared_daemon: Daemon) -> Iterator[NewEndpoint]:
     yield new
     for endpoint_id in made:
         shared_daemon.delete_endpoint(endpoint_id)
-    eventually(lambda: shared_daemon.running() == [], 30)
 
 
 def finish(daemon: Daemon, endpoint_id: str, input: Any, **request: Any) -> Json:
@@ -70,7 +69,7 @@ def test_3_94_52_a_worker_comes_for_the_first_job_and_goes_when_idle(
     warm = finish(shared_daemon, endpoint, {"tell process": True})
     assert (warm["workerId"], warm["output"]["pid"]) == (done["workerId"], done["output"]["pid"])
     assert warm["output"]["jobs"] == 2
-    eventually(lambda: shared_daemon.running() == [], 15)
+    eventually(lambda: shared_daemon.running(endpoint) == [], 15)
     workers = shared_daemon.health(endpoint)["workers"]
     assert (workers["running"], workers["initializing"]) == (0, 0)
     assert workers["idle"] >= 1
@@ -82,31 +81,26 @@ def at(line: Json) -> float:
     return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
-def test_91_an_idle_worker_leaves_within_seconds(shared_daemon: Daemon, new_endpoint: NewEndpoint) -> None:
-    """Its polls are answered before it is told to stop, or it would wait for the end of their hold."""
-    endpoint = new_endpoint("single", workersMax=1, idleTimeout=1)
-    worker_id = finish(shared_daemon, endpoint, {"return": 1})["workerId"]
-    removed = {"workload": worker_id, "container": f"podd-{worker_id}-1"}
-
-    def lines(event: str, **facts: str) -> list[Json]:
-        return [line for line in shared_daemon.log_lines(event) if facts.items() <= line.items()]
-
-    eventually(lambda: lines("container removed", **removed), 20)
-    (stopped,) = lines("stopped", subject=worker_id)
-    (gone,) = lines("container removed", **removed)
-    assert at(gone) - at(stopped) < 5
-
-
-def test_92_a_job_that_comes_while_a_worker_leaves_is_done_by_another(
+def test_91_92_an_idle_worker_leaves_within_seconds_and_a_job_that_comes_meanwhile_is_anothers(
     shared_daemon: Daemon, new_endpoint: NewEndpoint
 ) -> None:
     endpoint = new_endpoint("single", workersMax=1, idleTimeout=1)
     worker_id = finish(shared_daemon, endpoint, {"return": 1})["workerId"]
-    eventually(lambda: any(line["subject"] == worker_id for line in shared_daemon.log_lines("stopped")), 20)
+
+    def line(event: str, subject: str) -> Json | None:
+        lines = shared_daemon.log_lines(event)
+        return next((line for line in lines if worker_id in line[subject]), None)
+
+    eventually(lambda: line("stopped", "subject"), 20)
     late = finish(shared_daemon, endpoint, {"return": "late"})
     assert (late["status"], late["output"]) == ("COMPLETED", "late")
     assert late["workerId"] != worker_id
     assert "retries" not in late
+    eventually(lambda: line("container removed", "container"), 20)
+    stopped, removed = line("stopped", "subject"), line("container removed", "container")
+    assert stopped is not None
+    assert removed is not None
+    assert at(removed) - at(stopped) < 5
 
 
 def test_69_a_worker_does_as_many_jobs_at_once_as_it_says(
@@ -114,8 +108,7 @@ def test_69_a_worker_does_as_many_jobs_at_once_as_it_says(
 ) -> None:
     endpoint = new_endpoint("four", workersMin=1, workersMax=1)
     eventually(lambda: shared_daemon.health(endpoint)["workers"]["ready"] == 1, 20)
-    began = time.monotonic()
-    ids = [shared_daemon.run(endpoint, {"sleep": 2}) for _ in range(8)]
+    ids = [shared_daemon.run(endpoint, {"sleep": 1}) for _ in range(8)]
     most = 0
 
     def all_done() -> bool:
@@ -126,7 +119,6 @@ def test_69_a_worker_does_as_many_jobs_at_once_as_it_says(
         return bool(health["jobs"]["completed"] == 8)
 
     eventually(all_done, 20)
-    assert time.monotonic() - began < 10  # 16 one by one
     assert most == 4
     assert len({shared_daemon.status(endpoint, job_id)["workerId"] for job_id in ids}) == 1
 
@@ -175,7 +167,7 @@ def test_53_54_a_job_past_its_time_fails_and_the_next_one_runs(
     job = finish(shared_daemon, endpoint, {"sleep": 30})
     assert (job["status"], job["error"]) == ("FAILED", "executionTimeout exceeded")
     assert 1500 <= job["executionTime"] < 6000
-    longer = finish(shared_daemon, endpoint, {"sleep": 3, "return": 1}, policy={"executionTimeout": 20000})
+    longer = finish(shared_daemon, endpoint, {"sleep": 2, "return": 1}, policy={"executionTimeout": 20000})
     assert longer["status"] == "COMPLETED"
 
 
@@ -185,7 +177,7 @@ def test_85_a_job_goes_on_while_the_daemon_is_restarted(
     endpoint = new_endpoint("single", workersMax=1, idleTimeout=30)
     before = finish(shared_daemon, endpoint, {"tell process": True})
     record = tmp_path / "record"
-    job_id = taken(shared_daemon, endpoint, {"sleep": 6, "append": str(record), "return": "survived"})
+    job_id = taken(shared_daemon, endpoint, {"sleep": 5, "append": str(record), "return": "survived"})
     shared_daemon.restart()
     job = shared_daemon.finished(endpoint, job_id)
     assert (job["status"], job["output"], job["workerId"]) == ("COMPLETED", "survived", before["workerId"])
@@ -218,7 +210,7 @@ def test_83_a_job_moves_to_another_worker_when_its_own_is_killed(
 ) -> None:
     endpoint = new_endpoint("single", workersMax=2)
     job_id = taken(shared_daemon, endpoint, {"sleep": 2, "tell process": True})
-    (container,) = shared_daemon.running()
+    (container,) = shared_daemon.running(endpoint)
     kill(shared_daemon, container)
     job = shared_daemon.finished(endpoint, job_id)
     assert (job["status"], job["retries"]) == ("COMPLETED", 1)

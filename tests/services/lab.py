@@ -6,8 +6,9 @@ Nothing happens by itself: a test calls verbs, moves the clock, and lets the tic
 import asyncio
 import json
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -34,7 +35,7 @@ from podd.store import gpus as gpu_rows
 from podd.store import jobs as job_rows
 from podd.store import workloads as rows
 from podd.store.db import Reader, Store, Tx
-from podd.wakeups import Bells
+from podd.wakeups import Bells, Listener
 from tests.fakes import FakeEngine, ManualClock
 
 P = ParamSpec("P")
@@ -80,6 +81,7 @@ class MortalEngine(FakeEngine):
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
         self.asked: list[str] = []
+        self._held: dict[str, threading.Event] = {}
         self.pulled_with: list[RegistryAuth | None] = []
 
     def list(self) -> list[Container]:
@@ -103,8 +105,19 @@ class MortalEngine(FakeEngine):
         self.pulled_with.append(auth)
         self._alive("pull", lambda: FakeEngine.pull(self, image, auth, progress))
 
+    @contextmanager
+    def holding(self, operation: str) -> Iterator[None]:
+        """Calls of this operation hang."""
+        self._held[operation] = threading.Event()
+        try:
+            yield
+        finally:
+            self._held.pop(operation).set()
+
     def _alive(self, operation: str, act: Callable[[], T]) -> T:
         self.asked.append(operation)
+        if operation in self._held:
+            self._held[operation].wait(PATIENCE)
         dies = len(self.asked) == self.last_call
         if self.dead or (dies and not self.after):
             self.dead = True
@@ -153,7 +166,7 @@ class Lab:
         self.host = host
         self.clock = ManualClock()
         self.engine = MortalEngine(images=[IMAGE], clock=self.clock)
-        self.rung: list[str] = []
+        self._rung: list[str] = []
         self._runner = asyncio.Runner()
         self._start()
         self.plug_in(gpus)
@@ -182,6 +195,12 @@ class Lab:
 
     def ask(self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.podd.store.ask(question, *args, **kwargs)
+
+    @property
+    def rung(self) -> list[str]:
+        """The bells that verbs rang up to now."""
+        self.do(lambda tx: None)
+        return self._rung
 
     def run(self, coroutine: Any) -> Any:
         return self._runner.run(coroutine)
@@ -335,32 +354,47 @@ class Lab:
 
     def settle(self) -> None:
         """Let all ticks run, again and again, until nothing more happens at this time."""
-        for _ in range(100):
-            self.rung.clear()
-            self.look_at_jobs()
-            self.scale()
-            moved = self.reconcile()
-            if not moved and not {RECONCILE, AUTOSCALE} & set(self.rung):
-                return
+        with self.bells.listen(RECONCILE, AUTOSCALE) as bell:
+            for _ in range(100):
+                self.look_at_jobs()
+                self.scale()
+                moved = self.reconcile()
+                if not self._rang(bell) and not moved:
+                    return
         raise AssertionError("It does not come to rest.")
 
-    def settle_pods(self) -> None:
-        """As `settle`, but only the reconciler."""
-        for _ in range(100):
-            if not self.reconcile():
-                return
-        raise AssertionError("It does not come to rest.")
+    def _rang(self, bell: Listener) -> bool:
+        self.do(lambda tx: None)  # whoever is answered after that has let the bells of those before ring
+        self.run(asyncio.sleep(0))
+        return bool(self.run(bell.wait(0)))
 
     def reconcile(self) -> bool:
         """One tick of the reconciler and the steps it begins; whether there were any. Raises Died."""
         return bool(self.run(self._reconcile()))
 
-    async def _reconcile(self) -> bool:
+    def begin(self) -> int:
+        """One tick of the reconciler, which does not wait for the steps it begins: how many there are."""
+        return int(self.run(self._begin()))
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Let the steps under way go on until it holds."""
+        self.run(self._until(holds))
+
+    async def _begin(self) -> int:
         before = asyncio.all_tasks()
+        await self.reconciler.tick(self.now)
+        return len(asyncio.all_tasks() - before)
+
+    async def _until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():  # noqa: ASYNC110 - what it waits for happens in the threads of the engine
+                await asyncio.sleep(0.001)
+
+    async def _reconcile(self) -> bool:
         with suppress(Died):
             await self.reconciler.tick(self.now)
-        begun = False
-        while steps := asyncio.all_tasks() - before:
+        begun, me = False, asyncio.current_task()
+        while steps := {task for task in asyncio.all_tasks() if task is not me}:
             begun = True
             done, stuck = await asyncio.wait(steps, timeout=PATIENCE)
             assert not stuck, f"stuck: {stuck}"
@@ -391,5 +425,5 @@ class Lab:
         self.reconciler = Reconciler(self.podd, self.engine)
 
     def _hear(self, bells: list[str]) -> None:
-        self.rung += bells
+        self._rung += bells
         self.bells.ring(bells)

@@ -447,6 +447,17 @@ def test_a_worker_that_ends_itself_for_its_refresh_did_not_crash(lab: Lab) -> No
     assert (lab.status(second), lab.job(second).retries) == (JobStatus.IN_QUEUE, 0)
 
 
+def test_a_crash_is_a_crash_also_of_a_worker_that_wanted_a_refresh(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_max=1)
+    worker = lab.ready_worker(endpoint)
+    first, second = lab.submit(endpoint), lab.submit(endpoint)
+    lab.taken(worker, 2)
+    lab.done(worker, first, refresh=True)
+    crash(lab, worker)
+    assert states(lab, endpoint) == [UNHEALTHY]
+    assert lab.job(second).retries == 1
+
+
 @pytest.mark.parametrize("how", ["cancelled", "lost"])
 def test_a_refresh_comes_also_when_the_last_job_ends_otherwise(lab: Lab, how: str) -> None:
     endpoint = lab.endpoint(workers_max=1)

@@ -10,7 +10,7 @@ from podd.domain.job import Job, JobStatus, Progress, Result
 from podd.domain.worker import Worker, WorkerState
 from podd.services import dispatch, endpoints
 from podd.services.dispatch import Badge, Refused
-from podd.services.platform import Platform, queue_bell
+from podd.services.platform import Platform, queue_bell, worker_bell
 from podd.store.db import Tx
 from tests.services.conftest import NewLab
 from tests.services.lab import Lab
@@ -74,7 +74,7 @@ def test_jobs_of_low_priority_wait_for_the_others(crew: Crew) -> None:
     lab, worker = crew
     low = queue(lab, worker, 2, lowPriority=True)
     normal = queue(lab, worker, 2)
-    assert lab.taken(worker, 10) == ids(normal + low)
+    assert [lab.take_one(worker).id for _ in range(3)] == ids([*normal, low[0]])
 
 
 def test_a_lost_job_goes_first(crew: Crew) -> None:
@@ -159,6 +159,14 @@ def test_a_worker_that_is_told_to_go_gets_no_more_jobs(crew: Crew) -> None:
     assert lab.take(worker) == Refused()
     assert lab.stops(worker) == Refused()
     assert lab.status(job) is IN_QUEUE
+
+
+def test_the_polls_of_a_worker_that_is_told_to_go_are_answered_at_once(crew: Crew) -> None:
+    lab, worker = crew
+    lab.pass_time(seconds=10)
+    lab.rung.clear()
+    lab.scale()
+    assert worker_bell(worker.id) in lab.rung
 
 
 def test_a_worker_with_a_job_is_not_let_go(crew: Crew) -> None:
@@ -419,6 +427,7 @@ def test_what_podds_own_restart_cut_off_is_handed_out_again_uncounted(crew: Crew
     lab.restart()
     assert ids(as_list(lab.take(worker, holds_nothing=True))) == [job.id]
     assert (lab.job(job).retries, lab.job(job).attempt) == (0, 2)
+    assert lab.ask(endpoints.own, lab.caller, worker.endpoint_id).retried == 0
 
 
 def test_podds_own_absence_is_not_held_against_the_silent(crew: Crew) -> None:

@@ -316,6 +316,59 @@ def test_a_gpu_is_never_in_two_containers_while_its_owner_changes(lab: Lab) -> N
     assert lab.look(loser).workload.phase is Phase.NONE
 
 
+def test_a_step_that_takes_its_time_is_not_begun_again(lab: Lab) -> None:
+    pod = lab.pod()
+    with lab.engine.holding("start"):
+        assert lab.begin() == 1
+        lab.until(lambda: "start" in lab.engine.asked)
+        assert [lab.begin() for _ in range(3)] == [0, 0, 0]
+    lab.settle()
+    assert lab.engine.running() == [f"podd-{pod.id}-1"]
+    assert lab.engine.asked.count("start") == 1
+
+
+def test_a_slow_step_holds_up_nobody_else(lab: Lab) -> None:
+    other = lab.pod()
+    lab.settle()
+    slow = lab.pod()
+    with lab.engine.holding("start"):
+        lab.begin()
+        lab.until(lambda: lab.engine.asked.count("start") == 2)
+        lab.stop(other)
+        assert lab.begin() == 1
+        lab.until(lambda: lab.engine.running() == [])
+    lab.settle()
+    assert lab.engine.running() == [f"podd-{slow.id}-1"]
+
+
+def test_a_gpu_on_its_way_into_a_container_is_not_put_into_another(lab: Lab) -> None:
+    """Its pod is stopped while the container is being made; another pod gets the GPU in the books."""
+    first = lab.pod(gpu_count=2)
+    with lab.engine.holding("start"):
+        lab.begin()
+        lab.until(lambda: "start" in lab.engine.asked)
+        lab.stop(first)
+        second = lab.pod(gpu_count=2)
+        assert lab.begin() == 0
+    lab.settle()
+    assert lab.engine.running() == [f"podd-{second.id}-1"]
+    assert asked(lab, "start", "remove") == [
+        ("start", f"podd-{first.id}-1"),
+        ("remove", f"podd-{first.id}-1"),
+        ("start", f"podd-{second.id}-1"),
+    ]
+
+
+def test_leaving_waits_for_the_steps_under_way(lab: Lab) -> None:
+    pod = lab.pod()
+    with lab.engine.holding("start"):
+        lab.begin()
+        lab.until(lambda: "start" in lab.engine.asked)
+    lab.run(lab.reconciler.drain())
+    assert lab.engine.running() == [f"podd-{pod.id}-1"]
+    assert lab.look(pod).workload.phase is Phase.RUNNING
+
+
 # Daemons that come and go
 
 

@@ -21,6 +21,7 @@ _EVERYTHING = """
 """
 _DEFAULT_DAYS = 30
 _MOST_BUCKETS = 10_000
+_FIRST_YEAR = 1970
 _LAST = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp() * 1000) - 1
 
 
@@ -114,6 +115,8 @@ Step = Callable[[datetime], datetime]
 def _last(count: int, floor: Step, following: Step, now: datetime) -> tuple[datetime, datetime]:
     start = end = following(floor(now))
     for _ in range(min(count, _MOST_BUCKETS)):
+        if start.year <= _FIRST_YEAR:
+            break
         start = floor(start - timedelta(microseconds=1))
     return start, end
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from litestar.response import Stream
 
 from podd.api.rest_v2.operation import Call
-from podd.api.shown import instant
 from podd.domain.errors import Malformed, TooMany
 from podd.domain.workload import Workload
 from podd.services.log_pump import Place, end_of
@@ -64,9 +63,15 @@ async def _events(call: Call, workload: Workload, wish: LogWish) -> AsyncIterato
 
 
 def _event(entry: Entry) -> bytes:
-    at = instant(entry.place.at)
+    at = _shown(entry.place.at)
     data = json.dumps({"source": entry.source, "line": entry.text, "ts": at})
     return f"id: {at}/{entry.place.number:012d}\ndata: {data}\n\n".encode()
+
+
+def _shown(at: int) -> str:
+    """Always to the millisecond, so that ids sort as what they name."""
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _place(last_id: str) -> Place:

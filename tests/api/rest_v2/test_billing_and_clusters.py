@@ -53,6 +53,7 @@ def test_nothing_was_charged(api: RestV2, path: str, totals: set[str], unique: s
         ("lastN=1", "2023-11-14T00:00:00Z", "2023-11-15T00:00:00Z"),
         ("lastN=3&bucketSize=month", "2023-09-01T00:00:00Z", "2023-12-01T00:00:00Z"),
         ("lastN=999999999", "1996-06-29T00:00:00Z", "2023-11-15T00:00:00Z"),
+        ("lastN=9999&bucketSize=year", "1970-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
         (
             "startTime=2023-11-01T05:00:00Z&endTime=2023-11-02T00:00:00Z",
             "2023-11-01T00:00:00Z",

@@ -96,8 +96,8 @@ def test_the_past_comes_first_and_the_stream_goes_on(podd: Served, pod_id: str) 
         first, second = reader.events(2)
         assert (first.line, second.line) == ("one", "two")
         assert first.source == "container"
-        assert first.ts == "2023-11-14T22:13:21Z"
-        assert first.id.startswith("2023-11-14T22:13:21Z/")
+        assert first.ts == "2023-11-14T22:13:21.000Z"
+        assert first.id.startswith("2023-11-14T22:13:21.000Z/")
         assert len(first.id.partition("/")[2]) == 12
         says(podd, "three")
         assert reader.event().line == "three"

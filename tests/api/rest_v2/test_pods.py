@@ -237,6 +237,13 @@ def test_the_accounts_keys_are_in_the_container(podd: Served, api: RestV2) -> No
     assert dict(podd.engine.spec(podd.engine.running()[0]).env)["PUBLIC_KEY"] == "ssh-ed25519 AAAA ada"
 
 
+def test_a_pods_own_keys_win_over_the_accounts(podd: Served, api: RestV2) -> None:
+    api.ask("PUT", "/account/ssh-keys", {"keys": ["ssh-ed25519 AAAA ada"]})
+    api.pod(startSsh=True, env={"PUBLIC_KEY": "ssh-ed25519 BBBB eve"})
+    podd.settle()
+    assert dict(podd.engine.spec(podd.engine.running()[0]).env)["PUBLIC_KEY"] == "ssh-ed25519 BBBB eve"
+
+
 # Listing
 
 

@@ -65,7 +65,7 @@ def test_it_takes_jobs_at_the_addresses_it_names(podd: Served, api: RestV2) -> N
 
 
 def test_everything_can_be_said(api: RestV2) -> None:
-    wish = {
+    wish: dict[str, Any] = {
         "gpu": {
             "pools": ["AMPERE_48", "AMPERE_24"],
             "excludedTypes": [A6000],

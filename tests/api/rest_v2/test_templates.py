@@ -34,7 +34,7 @@ def test_a_template_reads_as_it_was_saved_with_the_documented_defaults(api: Rest
 
 
 def test_everything_can_be_said(api: RestV2) -> None:
-    wish = {
+    wish: dict[str, Any] = {
         "args": '{"entrypoint": ["sh"], "cmd": ["-c", "x"]}',
         "disk": 7,
         "ports": ["80/http", "22/tcp"],
