@@ -16,7 +16,7 @@ from rich.markup import escape
 from podd import __version__, daemon, doctor, log
 from podd.client import Client, ClientError
 from podd.config import ConfigError, Settings, load
-from podd.daemon import DaemonError
+from podd.installation import DaemonError
 from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey
 
 A = TypeVar("A", bound=BaseModel)

@@ -5,26 +5,20 @@ Leaving never touches containers: a new start finds them by their labels and ado
 
 import asyncio
 import contextlib
-import fcntl
-import grp
 import os
-import secrets
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import structlog
-import uvicorn
 import uvloop
 
-from podd import __version__, ids
+from podd import __version__
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
@@ -32,6 +26,8 @@ from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.declared import DeclaredProbe, JoinedProbe
 from podd.ids import DerivedKeys
+from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon
+from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
@@ -48,14 +44,7 @@ from podd.wakeups import Bells
 
 log = structlog.get_logger()
 
-SOCKET_GROUP = "podd"
-LOOPBACKS = ("127.0.0.1", "::1", "localhost")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 LEAVE_AFTER = 10
-
-
-class DaemonError(Exception):
-    """podd cannot start; the message says what to do."""
 
 
 class WallClock:
@@ -65,8 +54,8 @@ class WallClock:
 
 def serve(settings: Settings) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises DaemonError when it cannot start."""
-    _make_private_dir(settings.data_dir)
-    with _only_daemon(settings.data_dir):
+    make_private_dir(settings.data_dir)
+    with only_daemon(settings.data_dir):
         uvloop.run(_serve(settings))
 
 
@@ -89,7 +78,7 @@ async def _serve(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Server"]]:
+async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Server]]:
     """Everything started, in the order it depends on each other; stopped in the other."""
     bells = Bells()
     known = catalogue(settings)
@@ -97,14 +86,14 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
     closing = contextlib.ExitStack()
     closing.callback(store.close)
     try:
-        identity = await _identity(store, settings.data_dir)
+        identity = await identify(store, settings.data_dir)
         engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
         nvml = NvmlProbe()
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
-        ways_in = _ways_in(settings, info)
+        ways_in = open_ways_in(settings, info)
         for listener in ways_in.sockets:
             closing.callback(listener.close)
         podd = Platform(
@@ -130,8 +119,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list["_Ser
             app = application.create(
                 Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
             )
-            servers = [_Server(Door(app, local=False), ways_in.sockets)]
-            servers.append(_Server(Door(app, local=True), [_operator_socket(settings.data_dir)]))
+            servers = [Server(Door(app, local=False), ways_in.sockets)]
+            servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
             sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
             sampling.start()
             for server in servers:
@@ -219,45 +208,10 @@ def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-# Identity
-
-
-@dataclass(frozen=True)
-class _Identity:
-    instance: str
-    secret: bytes
-    operator_key_hash: str
-    engine: str | None
-
-
-async def _identity(store: Store, data_dir: Path) -> _Identity:
-    """Who this installation is. Made once: a name for its containers, a secret for derived keys, and the
-    operator's key, which is written to a file only root can read."""
-    secret_file, key_file = data_dir / "secret.key", data_dir / "operator.key"
-    if not secret_file.exists():
-        _write_private(secret_file, secrets.token_hex(32))
-    stored = await store.read(meta.get, "operator_key_hash")
-    if stored is None and not key_file.exists():
-        _write_private(key_file, ids.operator_key() + "\n")
-        log.info("operator key made", file=str(key_file))
-    # While the file is there it decides, so a start that was cut off here is simply repeated.
-    key_hash = ids.key_hash(key_file.read_text().strip()) if key_file.exists() else stored
-    assert key_hash is not None, "there is a file, or there was one before"
-
-    def settle(tx: Tx) -> tuple[str, str | None]:
-        instance = meta.get(tx, "instance") or ids.new_id(8)
-        meta.put(tx, "instance", instance)
-        meta.put(tx, "operator_key_hash", key_hash)
-        return instance, meta.get(tx, "engine")
-
-    instance, engine = await store.write(settle)
-    return _Identity(instance, bytes.fromhex(secret_file.read_text().strip()), key_hash, engine)
-
-
 # The machine
 
 
-def _choose_engine(settings: Settings, identity: _Identity) -> tuple[Engine, EngineInfo]:
+def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, EngineInfo]:
     """The engine to use. `auto` takes Docker where it answers, and stays with what it took: an engine that
     is merely late after a reboot must not be taken for absent."""
     wanted = settings.engine if settings.engine != "auto" else identity.engine or "auto"
@@ -289,107 +243,7 @@ def _host(settings: Settings, cuda_version: str | None) -> Host:
     )
 
 
-# Ways in
-
-
-@dataclass(frozen=True)
-class _WaysIn:
-    sockets: list[socket.socket]
-    worker_url: str
-
-
-def _ways_in(settings: Settings, engine: EngineInfo) -> _WaysIn:
-    """The listening sockets, and where a container reaches one of them.
-
-    Containers cannot reach the host's loopback. Unless podd listens everywhere, it listens on its own
-    bridge's address as well, where only containers come from.
-    """
-    addresses = list(settings.addresses)
-    inside, port = engine.host_address, addresses[0][1]
-    everywhere = [port for host, port in addresses if host in EVERYWHERE]
-    if everywhere:
-        port = everywhere[0]
-    elif (inside, port) not in addresses and not (inside in LOOPBACKS and addresses[0][0] in LOOPBACKS):
-        addresses.append((inside, port))
-    return _WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        # Python's own text repeats the address.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise DaemonError(
-            f"Cannot listen on {host}:{port}: {reason}. "
-            "Stop what uses the port, or set another one in `listen`."
-        ) from error
-
-
-def _operator_socket(data_dir: Path) -> socket.socket:
-    """The operator's way in: whoever may open it needs no key."""
-    path = data_dir / "podd.sock"
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    # Made closed, opened to the group after it has its owner: there is no moment of mode 0777.
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    except OSError as error:
-        listener.close()
-        raise DaemonError(
-            f"Cannot use the data directory {data_dir} for podd.sock: {error}. "
-            "Set data_dir to a shorter path."
-        ) from error
-    finally:
-        os.umask(mask)
-    with contextlib.suppress(KeyError, PermissionError):
-        os.chown(path, -1, grp.getgrnam(SOCKET_GROUP).gr_gid)
-    path.chmod(0o660)
-    listener.listen(128)
-    return listener
-
-
-class _Server:
-    """uvicorn on sockets of ours, without its own signal handling."""
-
-    def __init__(self, app: Door, sockets: list[socket.socket]) -> None:
-        self._sockets = sockets
-        self._uvicorn = _Uvicorn(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=5,
-            )
-        )
-        self.task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self.task = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
-        while not (self._uvicorn.started or self.task.done()):  # noqa: ASYNC110 - it has only a flag
-            await asyncio.sleep(0.005)
-
-    async def stop(self) -> None:
-        self._uvicorn.should_exit = True
-        if self.task is not None:
-            await asyncio.gather(self.task, return_exceptions=True)
-
-
-class _Uvicorn(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _first_to_stop(servers: list[_Server]) -> None:
+async def _first_to_stop(servers: list[Server]) -> None:
     tasks = [server.task for server in servers if server.task is not None]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
@@ -412,38 +266,3 @@ def _ring_on_events(bells: Bells, engine: Engine) -> None:
             pass
         if not bells.closed:
             time.sleep(1)
-
-
-def _make_private_dir(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o750)
-        with contextlib.suppress(KeyError, PermissionError):
-            os.chown(directory, -1, grp.getgrnam(SOCKET_GROUP).gr_gid)
-    except OSError as error:
-        raise DaemonError(
-            f"Cannot use the data directory {directory}: {error.strerror}. "
-            "Run podd as root, or set data_dir to a directory it may write to."
-        ) from error
-
-
-@contextlib.contextmanager
-def _only_daemon(data_dir: Path) -> Iterator[None]:
-    """Two daemons on one data directory would fight over the same containers."""
-    with (data_dir / "podd.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DaemonError(f"Another podd already runs on {data_dir}; stop it first.") from error
-        yield
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write aside and rename, readable by the owner alone from its first byte."""
-    aside = path.with_name(path.name + ".tmp")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -1,0 +1,117 @@
+"""The ways in: listening sockets, and the servers on them."""
+
+import asyncio
+import contextlib
+import grp
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from podd.api.asgi import Door
+from podd.config import Settings
+from podd.installation import OPERATORS_GROUP, DaemonError
+from podd.ports import EngineInfo
+
+LOOPBACKS = ("127.0.0.1", "::1", "localhost")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+
+
+@dataclass(frozen=True)
+class WaysIn:
+    sockets: list[socket.socket]
+    worker_url: str
+
+
+def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
+    """The listening sockets, and where a container reaches one of them.
+
+    Containers cannot reach the host's loopback. Unless podd listens everywhere, it listens on its own
+    bridge's address as well, where only containers come from.
+    """
+    addresses = list(settings.addresses)
+    inside, port = engine.host_address, addresses[0][1]
+    everywhere = [port for host, port in addresses if host in EVERYWHERE]
+    if everywhere:
+        port = everywhere[0]
+    elif (inside, port) not in addresses and not (inside in LOOPBACKS and addresses[0][0] in LOOPBACKS):
+        addresses.append((inside, port))
+    return WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        # Python's own text repeats the address.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise DaemonError(
+            f"Cannot listen on {host}:{port}: {reason}. "
+            "Stop what uses the port, or set another one in `listen`."
+        ) from error
+
+
+def operator_socket(data_dir: Path) -> socket.socket:
+    """The operator's way in: whoever may open it needs no key."""
+    path = data_dir / "podd.sock"
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    # Made closed, opened to the group after it has its owner: there is no moment of mode 0777.
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise DaemonError(
+            f"Cannot use the data directory {data_dir} for podd.sock: {error}. "
+            "Set data_dir to a shorter path."
+        ) from error
+    finally:
+        os.umask(mask)
+    with contextlib.suppress(KeyError, PermissionError):
+        os.chown(path, -1, grp.getgrnam(OPERATORS_GROUP).gr_gid)
+    path.chmod(0o660)
+    listener.listen(128)
+    return listener
+
+
+class Server:
+    """uvicorn on sockets of ours, without its own signal handling."""
+
+    def __init__(self, app: Door, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.task = asyncio.create_task(self._uvicorn.serve(sockets=self._sockets))
+        while not (self._uvicorn.started or self.task.done()):  # noqa: ASYNC110 - it has only a flag
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        if self.task is not None:
+            await asyncio.gather(self.task, return_exceptions=True)
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
