@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
 from litestar import Request
@@ -15,7 +16,10 @@ from podd.services import accounts
 from podd.services.logs import Logs
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
+from podd.store.db import Reader, Tx
 
+P = ParamSpec("P")
+T = TypeVar("T")
 AnyRequest = Request[object, object, State]
 
 LOCAL = "podd.local"
@@ -35,6 +39,30 @@ class Api:
     @property
     def now(self) -> int:
         return self.podd.clock.now()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who sends it, and what it is answered from."""
+
+    api: Api
+    caller: Caller
+
+    @property
+    def podd(self) -> Platform:
+        return self.api.podd
+
+    @property
+    def now(self) -> int:
+        return self.api.now
+
+    async def read(
+        self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.podd.store.read(question, *args, **kwargs)
+
+    async def write(self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.podd.store.write(verb, *args, **kwargs)
 
 
 def api_of(request: AnyRequest) -> Api:

@@ -1,6 +1,6 @@
 """What the workers of the end-to-end tests run, with the unmodified worker SDK: `python3 handlers.py NAME`.
 
-A job's input says what to do, as in {"sleep": 2, "return": "done"}; an input that says nothing is returned.
+A job's input says what to do, as in {"sleep": 2, "return": "done"}; one that says nothing is returned.
 """
 
 import asyncio
@@ -52,6 +52,8 @@ async def ready(job: Job) -> Any:
     wish = job["input"]
     if isinstance(wish, dict):
         await asyncio.sleep(wish.get("sleep", 0))
+        while "until" in wish and not Path(wish["until"]).exists():
+            await asyncio.sleep(0.02)
     return act(job)
 
 

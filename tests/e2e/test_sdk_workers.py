@@ -176,9 +176,11 @@ def test_85_a_job_goes_on_while_the_daemon_is_restarted(
 ) -> None:
     endpoint = new_endpoint("single", workersMax=1, idleTimeout=30)
     before = finish(shared_daemon, endpoint, {"tell process": True})
-    record = tmp_path / "record"
-    job_id = taken(shared_daemon, endpoint, {"sleep": 5, "append": str(record), "return": "survived"})
+    record, gate = tmp_path / "record", tmp_path / "go on"
+    wish = {"until": str(gate), "append": str(record), "return": "survived"}
+    job_id = taken(shared_daemon, endpoint, wish)
     shared_daemon.restart()
+    gate.touch()  # not before: the SDK posts a result for five seconds at most
     job = shared_daemon.finished(endpoint, job_id)
     assert (job["status"], job["output"], job["workerId"]) == ("COMPLETED", "survived", before["workerId"])
     assert "retries" not in job

@@ -137,12 +137,17 @@ class Life(RuleBasedStateMachine):
 
     @rule(pick=PICK, limit=st.integers(1, 3), holds_nothing=st.booleans())
     def take(self, pick: int, limit: int, holds_nothing: bool) -> None:
+        if not self.up():
+            self.submit(pick, False, 1)
+            self.lab.settle()
         for worker in one_of(self.up(), pick):
             taken = self.lab.take(worker, limit, holds_nothing=holds_nothing)
             assert isinstance(taken, Refused) or len(taken) <= limit
 
     @rule(pick=PICK, error=st.none() | st.just("boom"), refresh=st.booleans())
     def done(self, pick: int, error: str | None, refresh: bool) -> None:
+        if not self.held():
+            self.take(pick, 2, False)
         for worker, job in one_of(self.held(), pick):
             self.lab.done(worker, job, error=error, refresh=refresh)
             assert self.lab.status(job) is (JobStatus.FAILED if error else JobStatus.COMPLETED)
@@ -205,9 +210,13 @@ class Life(RuleBasedStateMachine):
         self.lab.restart()
         self.lab.do(workloads.note_reboot, self.lab.now)
 
-    @initialize()
-    def begin(self) -> None:
-        self.create_endpoint(0, 1, "QUEUE_DELAY")
+    @initialize(least=st.integers(0, 1), most=st.integers(1, 3), spot=st.booleans())
+    def begin(self, least: int, most: int, spot: bool) -> None:
+        """So that there is something to do at once."""
+        self.create_pod(25 if spot else None, 1, None)
+        self.create_endpoint(least, most, "REQUEST_COUNT")
+        self.submit(0, False, 3)
+        self.lab.settle()
 
     # What must hold
 

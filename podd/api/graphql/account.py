@@ -2,8 +2,9 @@
 
 from graphql import GraphQLResolveInfo
 
+from podd.api.context import Call
 from podd.api.graphql import catalogue, endpoints, inputs, pods, templates, volumes
-from podd.api.graphql.roots import Context, Input, mutation, query
+from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
@@ -16,7 +17,7 @@ from podd.store.db import Tx
 
 @query.field("myself")
 async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
-    context: Context = info.context
+    context: Call = info.context
     if context.caller.kind is CallerKind.ANONYMOUS:
         return None
     return _show(context, await context.read(accounts.own, context.caller))
@@ -24,7 +25,7 @@ async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
 
 @mutation.field("updateUserSettings")
 async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     data = inputs.required(input)
 
     def update(tx: Tx) -> Account:
@@ -40,7 +41,7 @@ async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: I
 
 @mutation.field("saveRegistryAuth")
 async def save_registry_auth(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     data = inputs.required(input)
     saved = await context.write(
         registries.create,
@@ -56,7 +57,7 @@ async def save_registry_auth(_root: object, info: GraphQLResolveInfo, input: Inp
 
 @mutation.field("updateRegistryAuth")
 async def update_registry_auth(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     data = inputs.required(input)
     changed = await context.write(
         registries.change, context.podd, context.caller, data["id"], data["username"], data["password"]
@@ -71,7 +72,7 @@ async def delete_registry_auth(
     registryAuthId: str | None = None,  # noqa: N803 - the schema's name
 ) -> None:
     """Refused while in use: dstack deletes all it finds, until one is."""
-    context: Context = info.context
+    context: Call = info.context
     await context.write(registries.delete, context.caller, registryAuthId or "")
 
 
@@ -80,7 +81,7 @@ async def delete_registry_auth(
 
 @mutation.field("secretCreate")
 async def secret_create(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     data = inputs.required(input)
     made = await context.write(
         secrets.create,
@@ -96,14 +97,14 @@ async def secret_create(_root: object, info: GraphQLResolveInfo, input: Input | 
 
 @mutation.field("secretDelete")
 async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None = None) -> None:
-    context: Context = info.context
+    context: Call = info.context
     await context.write(secrets.delete, context.caller, id or "")
 
 
 # Private
 
 
-def _show(context: Context, account: Account) -> View:
+def _show(context: Call, account: Account) -> View:
     limits, billing = context.podd.settings.limits, context.podd.settings.billing
     return {
         **views.user_view(account),
@@ -124,22 +125,22 @@ def _show(context: Context, account: Account) -> View:
 
 async def _my_registry_credentials(info: GraphQLResolveInfo) -> list[View]:
     """Oldest first: dstack relies on the order."""
-    context: Context = info.context
+    context: Call = info.context
     found = await context.read(registries.listed, context.caller)
     return [views.registry_credential_view(credential) for credential in found]
 
 
 async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
-    context: Context = info.context
+    context: Call = info.context
     return [views.secret_view(secret) for secret in await context.read(secrets.listed, context.caller)]
 
 
 async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
-    context: Context = info.context
+    context: Call = info.context
     return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
 
 
 async def _my_spending(info: GraphQLResolveInfo) -> float:
-    context: Context = info.context
+    context: Call = info.context
     everything = await context.read(pod_verbs.listed, context.caller)
     return dollars(sum(pod.price for pod in everything if pod.workload.desired is Desired.RUNNING))

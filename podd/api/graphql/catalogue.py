@@ -2,7 +2,8 @@
 
 from graphql import GraphQLResolveInfo
 
-from podd.api.graphql.roots import Context, Input, query
+from podd.api.context import Call
+from podd.api.graphql.roots import Input, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views import catalogue as views
 from podd.api.graphql.views.catalogue import Stock
@@ -74,7 +75,7 @@ def data_centers(info: GraphQLResolveInfo) -> list[View]:
     return [data_center(info.context)]
 
 
-def data_center(context: Context) -> View:
+def data_center(context: Call) -> View:
     """The only one: this machine."""
 
     async def availability(_info: GraphQLResolveInfo, input: Input | None = None) -> list[View]:
@@ -87,8 +88,8 @@ def data_center(context: Context) -> View:
 # Private
 
 
-def _reader(info: GraphQLResolveInfo) -> Context:
-    context: Context = info.context
+def _reader(info: GraphQLResolveInfo) -> Call:
+    context: Call = info.context
     who.require(context.caller, "catalogue.read")
     return context
 

@@ -12,10 +12,9 @@ from ariadne import graphql
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse
 from litestar import Response, post
 
-from podd.api.context import AnyRequest, api_of, caller_of, read_body
+from podd.api.context import AnyRequest, Call, api_of, caller_of, read_body
 from podd.api.errors import INTERNAL
 from podd.api.graphql.resolvers import mutation, query
-from podd.api.graphql.roots import Context
 from podd.api.graphql.schema import build
 from podd.api.graphql.stubs import NO_SUCH_CLUSTER
 from podd.domain import errors
@@ -38,7 +37,7 @@ async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
         data = _parse_body(await read_body(request, MAX_BODY, "1MiB"))
     except PoddError as error:
         return _answer(400, {"errors": [_plain_error(error.message)]})
-    context = Context(api_of(request), caller)
+    context = Call(api_of(request), caller)
     understood, result = await graphql(
         _schema,
         data,

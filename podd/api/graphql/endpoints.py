@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from graphql import GraphQLResolveInfo
 
+from podd.api.context import Call
 from podd.api.graphql import inputs, pods
-from podd.api.graphql.roots import Context, Input, mutation
+from podd.api.graphql.roots import Input, mutation
 from podd.api.graphql.views import View
 from podd.api.graphql.views.pod import as_pod
 from podd.api.graphql.views.serverless import endpoint_view
@@ -52,19 +53,19 @@ async def update_endpoint_template(
 
 @mutation.field("deleteEndpoint")
 async def delete_endpoint(_root: object, info: GraphQLResolveInfo, id: str | None = None) -> None:
-    context: Context = info.context
+    context: Call = info.context
     await context.write(endpoints.delete, context.podd, context.caller, id or "", context.now)
 
 
 async def mine(info: GraphQLResolveInfo) -> list[View]:
     """`myself.endpoints`."""
-    context: Context = info.context
+    context: Call = info.context
     return await context.read(_show_endpoints, await context.read(endpoints.listed, context.caller))
 
 
 async def one_of_mine(info: GraphQLResolveInfo, id: str | None = None) -> View | None:
     """`myself.endpoint`."""
-    context: Context = info.context
+    context: Call = info.context
     try:
         found = await context.read(endpoints.own, context.caller, id or "")
     except NotFound:
@@ -75,8 +76,8 @@ async def one_of_mine(info: GraphQLResolveInfo, id: str | None = None) -> View |
 # Private
 
 
-def _saver(info: GraphQLResolveInfo) -> Context:
-    context: Context = info.context
+def _saver(info: GraphQLResolveInfo) -> Call:
+    context: Call = info.context
     who.require(context.caller, "endpoint.save")
     return context
 
@@ -86,7 +87,7 @@ def _known_extras(db: Reader, caller: Caller, endpoint_id: str | None) -> Input:
     return template.extras if template else {}
 
 
-async def _show(context: Context, endpoint: Endpoint) -> View:
+async def _show(context: Call, endpoint: Endpoint) -> View:
     return (await context.read(_show_endpoints, [endpoint]))[0]
 
 
@@ -104,12 +105,12 @@ def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[V
     """The endpoint's workers, read as pods: their state, and why one is not running."""
 
     async def show(info: GraphQLResolveInfo) -> list[View]:
-        context: Context = info.context
+        context: Call = info.context
         return await context.read(_show_workers, context, endpoint)
 
     return show
 
 
-def _show_workers(db: Reader, context: Context, endpoint: Endpoint) -> list[View]:
+def _show_workers(db: Reader, context: Call, endpoint: Endpoint) -> list[View]:
     crew = workloads.workers_of(db, endpoint.id)
     return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in crew])

@@ -2,8 +2,9 @@
 
 from graphql import GraphQLResolveInfo
 
+from podd.api.context import Call
 from podd.api.graphql import inputs
-from podd.api.graphql.roots import Context, Input, mutation, query
+from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views.catalogue import cpu_flavor_view
 from podd.api.graphql.views.pod import pod_view
@@ -48,7 +49,7 @@ async def bid_resume(_root: object, info: GraphQLResolveInfo, input: Input | Non
 
 @mutation.field("podStop")
 async def stop(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     pod_id = inputs.required(input)["podId"]
     stopped = await context.write(pods.stop, context.podd, context.caller, pod_id, context.now)
     return await _show(context, stopped)
@@ -56,14 +57,14 @@ async def stop(_root: object, info: GraphQLResolveInfo, input: Input | None = No
 
 @mutation.field("podTerminate")
 async def terminate(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> None:
-    context: Context = info.context
+    context: Call = info.context
     pod_id = inputs.required(input)["podId"]
     await context.write(pods.terminate, context.podd, context.caller, pod_id, context.now)
 
 
 @mutation.field("podEditJob")
 async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     data = inputs.required(input)
     edited = await context.write(
         pods.edit, context.podd, context.caller, data["podId"], inputs.pod_change(data), context.now
@@ -73,7 +74,7 @@ async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None 
 
 @query.field("pod")
 async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View | None:
-    context: Context = info.context
+    context: Call = info.context
     try:
         found = await context.read(pods.own, context.caller, inputs.required(input)["podId"])
     except NotFound:
@@ -83,11 +84,11 @@ async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = Non
 
 async def mine(info: GraphQLResolveInfo) -> list[View]:
     """`myself.pods`."""
-    context: Context = info.context
+    context: Call = info.context
     return await context.read(show_pods, context, await context.read(pods.listed, context.caller))
 
 
-def show_pods(db: Reader, context: Context, found: list[Pod]) -> list[View]:
+def show_pods(db: Reader, context: Call, found: list[Pod]) -> list[View]:
     podd = context.podd
     types = podd.gpu_types(db)
     use, load = context.api.telemetry.gpus, context.api.telemetry.containers
@@ -100,30 +101,30 @@ def show_pods(db: Reader, context: Context, found: list[Pod]) -> list[View]:
 # Private
 
 
-def _creator(info: GraphQLResolveInfo) -> Context:
+def _creator(info: GraphQLResolveInfo) -> Call:
     """The context, if its caller may create pods at all: told before anything about the input."""
-    context: Context = info.context
+    context: Call = info.context
     who.require(context.caller, "pod.create")
     return context
 
 
-async def _create(context: Context, request: PodRequest) -> View:
+async def _create(context: Call, request: PodRequest) -> View:
     made = await context.write(pods.create, context.podd, context.caller, request, context.now)
     return await _show(context, made)
 
 
-async def _resume(context: Context, data: Input, bid: int | None = None) -> View:
+async def _resume(context: Call, data: Input, bid: int | None = None) -> View:
     resumed = await context.write(
         pods.resume, context.podd, context.caller, data["podId"], data.get("gpuCount"), context.now, bid=bid
     )
     return await _show(context, resumed)
 
 
-async def _show(context: Context, found: Pod) -> View:
+async def _show(context: Call, found: Pod) -> View:
     return (await context.read(show_pods, context, [found]))[0]
 
 
-def _what_it_names(db: Reader, context: Context, pod: Pod) -> View:
+def _what_it_names(db: Reader, context: Call, pod: Pod) -> View:
     volume = volumes.get(db, pod.workload.needs.network_volume_id)
     flavour = context.podd.catalogue.flavour(pod.cpu_flavor_id)
     return {

@@ -2,8 +2,9 @@
 
 from graphql import GraphQLResolveInfo
 
+from podd.api.context import Call
 from podd.api.graphql import inputs
-from podd.api.graphql.roots import Context, Input, mutation, query
+from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views.serverless import template_view
 from podd.domain import account as who
@@ -14,7 +15,7 @@ from podd.store.db import Tx
 
 @mutation.field("saveTemplate")
 async def save_template(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
-    context: Context = info.context
+    context: Call = info.context
     who.require(context.caller, "template.save")
     data = inputs.required(input)
 
@@ -34,7 +35,7 @@ async def delete_template(
     templateName: str | None = None,  # noqa: N803 - the schema's name
 ) -> None:
     """By name: ids are not accepted upstream either."""
-    context: Context = info.context
+    context: Call = info.context
 
     def delete(tx: Tx) -> None:
         template = templates.by_name(tx, context.caller, templateName or "")
@@ -45,7 +46,7 @@ async def delete_template(
 
 @query.field("podTemplate")
 async def pod_template(_root: object, info: GraphQLResolveInfo, id: str | None = None) -> View | None:
-    context: Context = info.context
+    context: Call = info.context
     try:
         template = await context.read(templates.readable, context.caller, id or "")
     except NotFound:
@@ -56,7 +57,7 @@ async def pod_template(_root: object, info: GraphQLResolveInfo, id: str | None =
 @query.field("podTemplates")
 async def pod_templates(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> list[View]:
     """The shared ones. podd has no official templates yet."""
-    context: Context = info.context
+    context: Call = info.context
     if (input or {}).get("isRunpod"):
         return []
     shared = await context.read(templates.shared, context.caller)
@@ -65,5 +66,5 @@ async def pod_templates(_root: object, info: GraphQLResolveInfo, input: Input | 
 
 async def mine(info: GraphQLResolveInfo) -> list[View]:
     """`myself.podTemplates`."""
-    context: Context = info.context
+    context: Call = info.context
     return [template_view(t) for t in await context.read(templates.listed, context.caller)]

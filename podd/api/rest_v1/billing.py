@@ -7,7 +7,8 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.domain.account import require
 from podd.wire import rest_v1 as wire
 

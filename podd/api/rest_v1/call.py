@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from litestar import Request, Response
 from litestar.datastructures import State
@@ -14,31 +13,13 @@ from litestar.types import ExceptionHandlersMap
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from podd.api.context import AnyRequest, Api, api_of, known_caller_of
+from podd.api.context import AnyRequest, Call, api_of, known_caller_of
 from podd.api.errors import answer, on_http_exception
-from podd.domain.account import Caller
 from podd.domain.errors import Conflict, NoCapacity
-from podd.store.db import Reader, Tx
 from podd.wire import rest_v1 as wire
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request: who sends it, and what it is answered from."""
-
-    api: Api
-    caller: Caller
-
-    async def read(
-        self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.api.podd.store.read(question, *args, **kwargs)
-
-    async def write(self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.api.podd.store.write(verb, *args, **kwargs)
 
 
 async def provide_call(request: Request[object, object, State]) -> Call:

@@ -6,7 +6,8 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.api.rest_v1.inputs import endpoint_change, no_cpu_endpoints
 from podd.api.rest_v1.views import Include, endpoint_view, worker_view
 from podd.domain.endpoint import Endpoint, EndpointChange

@@ -6,7 +6,7 @@ from typing import Annotated
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from podd.api.rest_v1.call import Call
+from podd.api.context import Call
 from podd.api.rest_v1.views import Include, pod_view, worker_view
 from podd.services import endpoints, pods
 from podd.store.db import Reader

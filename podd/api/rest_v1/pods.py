@@ -8,7 +8,8 @@ from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.api.rest_v1.inputs import pod_change, pod_request
 from podd.api.rest_v1.pod_list import (
     DEPENDENCIES,

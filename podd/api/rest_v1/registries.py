@@ -4,7 +4,8 @@ from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.domain.registry import RegistryCredential
 from podd.services import registries
 from podd.wire import rest_v1 as wire

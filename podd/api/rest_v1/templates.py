@@ -6,7 +6,8 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.api.rest_v1.inputs import new_template_values, template_extras, template_values
 from podd.api.rest_v1.views import template_view
 from podd.domain.template import Template

@@ -4,7 +4,8 @@ from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from podd.api.rest_v1.call import Call, errors
+from podd.api.context import Call
+from podd.api.rest_v1.call import errors
 from podd.api.rest_v1.views import volume_view
 from podd.domain.volume import NetworkVolume
 from podd.services import volumes

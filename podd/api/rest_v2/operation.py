@@ -3,17 +3,16 @@ held to their models, and the result is written in the names of the wire."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from litestar import HttpMethod, Response, route
 from litestar.handlers import HTTPRouteHandler
 from pydantic import BaseModel, ValidationError
 
-from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
+from podd.api import context
+from podd.api.context import AnyRequest, api_of, known_caller_of, mebibytes, read_body
 from podd.api.rest_v2.problems import body_problems, not_json, query_problems
-from podd.domain.account import Caller
 from podd.domain.errors import Invalid, Malformed
-from podd.store.db import Reader, Tx
 from podd.wire.rest_v2 import Body, Query
 
 P = ParamSpec("P")
@@ -28,20 +27,10 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request: who sends it, and what it is answered from."""
+class Call(context.Call):
+    """A call, and the request it came in: logs are streamed to it."""
 
-    api: Api
-    caller: Caller
     request: AnyRequest
-
-    async def read(
-        self, question: Callable[Concatenate[Reader, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.api.podd.store.read(question, *args, **kwargs)
-
-    async def write(self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.api.podd.store.write(verb, *args, **kwargs)
 
 
 @dataclass(frozen=True, kw_only=True)
