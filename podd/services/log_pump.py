@@ -51,6 +51,7 @@ class Pump:
         self._name = name
         self._tail = tail
         self._hear = hear
+        self._past_lines: list[Line] = []
         self._lines: deque[Line] = deque()
         self._change = threading.Condition()
         self._stream: LogStream | None = None
@@ -67,10 +68,16 @@ class Pump:
     def drained(self) -> bool:
         """The container has ended, or its log cannot be read, and all that there was is taken."""
         with self._change:
-            return self._ended and not self._lines
+            return self._ended and not (self._past_lines or self._lines)
+
+    def take_past(self) -> list[Line]:
+        """What there was when reading began; complete once `settled`."""
+        with self._change:
+            lines, self._past_lines = self._past_lines, []
+        return lines
 
     def take(self) -> list[Line]:
-        """The lines that wait."""
+        """The lines that have come since and wait."""
         with self._change:
             lines = list(self._lines)
             self._lines.clear()
@@ -92,7 +99,7 @@ class Pump:
         try:
             past = self._past()
             with self._change:
-                self._lines.extend(past)
+                self._past_lines = past
                 self.settled = True
             self._hear()
             # With nothing to recognise the seam by, nothing may be left out.

@@ -98,7 +98,9 @@ class _Follower:
         entries = await self._happened()
         while self._pump is not None and not self._pump.settled and not self._podd.bells.closed:
             await self._bell.wait(_LOOK_AGAIN)
-        entries = _ordered(entries, self._written())
+        # Lines that have come meanwhile are no part of the past: they are next.
+        self._bell.hear()
+        entries = _ordered(entries, _entries(self._pump.take_past() if self._pump else []))
         if wish.after is not None:
             return [entry for entry in entries if entry.place > wish.after]
         return entries[-wish.tail :] if wish.tail else []
@@ -127,8 +129,7 @@ class _Follower:
         return [Entry(SYSTEM, Place(event.at, event.id), event.text) for event in found]
 
     def _written(self) -> list[Entry]:
-        lines: list[Line] = self._pump.take() if self._pump is not None else []
-        return [Entry(CONTAINER, line.place, line.text) for line in lines]
+        return _entries([*self._pump.take_past(), *self._pump.take()]) if self._pump else []
 
     def _go_on(self) -> None:
         """Follow the container that runs now, when the one that was followed has ended."""
@@ -151,6 +152,10 @@ class _Follower:
 
         self._pump = Pump(self._engine, self._workload.container_name, tail, after, hear)
         self._pump.start()
+
+
+def _entries(lines: list[Line]) -> list[Entry]:
+    return [Entry(CONTAINER, line.place, line.text) for line in lines]
 
 
 def _ordered(happened: list[Entry], written: list[Entry]) -> list[Entry]:

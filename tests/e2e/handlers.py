@@ -52,8 +52,8 @@ async def ready(job: Job) -> Any:
     wish = job["input"]
     if isinstance(wish, dict):
         await asyncio.sleep(wish.get("sleep", 0))
-        while "until" in wish and not Path(wish["until"]).exists():
-            await asyncio.sleep(0.02)
+        if "until" in wish:
+            await asyncio.to_thread(wait_for, wish["until"])
     return act(job)
 
 
@@ -68,9 +68,13 @@ def busy(job: Job) -> Any:
 def telling(job: Job) -> Any:
     """Tells how far it is, and goes on when a file is there."""
     runpod.serverless.progress_update(job, job["input"]["progress"])
-    while not Path(job["input"]["until"]).exists():
-        time.sleep(0.02)
+    wait_for(job["input"]["until"])
     return "done"
+
+
+def wait_for(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.02)
 
 
 HANDLERS: dict[str, dict[str, Any]] = {

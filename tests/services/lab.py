@@ -387,7 +387,7 @@ class Lab:
 
     async def _until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not holds():  # noqa: ASYNC110 - what it waits for happens in the threads of the engine
+            while not holds():
                 await asyncio.sleep(0.001)
 
     async def _reconcile(self) -> bool:

@@ -44,7 +44,7 @@ def taken(pump: Pump, count: int) -> list[Line]:
     lines: list[Line] = []
 
     def enough() -> bool:
-        lines.extend(pump.take())
+        lines.extend([*pump.take_past(), *pump.take()])
         return len(lines) >= count
 
     eventually(enough)
@@ -68,7 +68,7 @@ def test_places_are_the_same_whenever_a_log_is_read_again() -> None:
     assert texts(taken(rest, 1)) == ["c"]
     later = bench.pump(after=end_of(lines[0].place.at))
     eventually(lambda: later.settled)
-    assert later.take() == []
+    assert later.take_past() == []
 
 
 def test_places_only_grow_though_an_engines_times_do_not() -> None:
@@ -95,6 +95,18 @@ def test_what_comes_between_the_past_and_the_present_is_not_lost(monkeypatch: py
     pump.close()
     follower.join(10)
     assert not follower.is_alive()
+
+
+def test_a_line_that_comes_early_is_no_part_of_the_past() -> None:
+    bench = Bench()
+    bench.say("old")
+    pump = bench.pump(tail=1)
+    eventually(lambda: pump.settled)
+    bench.say("new")
+    eventually(lambda: pump._lines)
+    assert texts(pump.take_past()) == ["old"]
+    assert texts(pump.take()) == ["new"]
+    pump.close()
 
 
 def test_a_pump_that_nobody_empties_waits_and_can_be_closed() -> None:
