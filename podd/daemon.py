@@ -175,7 +175,8 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         podd.bells,
         podd.clock,
     )
-    events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine), daemon=True)
+    leaving = threading.Event()
+    events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine, leaving), daemon=True)
     loops.start()
     events.start()
     try:
@@ -185,6 +186,9 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_AFTER):
                 await reconciler.drain()
+        leaving.set()
+        engine.close()
+        await asyncio.to_thread(events.join, LEAVE_AFTER)
 
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
@@ -256,13 +260,13 @@ def _log_change(what: str, facts: dict[str, object]) -> None:
     log.info(what, **facts)
 
 
-def _ring_on_events(bells: Bells, engine: Engine) -> None:
-    """A container that starts or ends is looked at now, not at the next tick."""
-    while not bells.closed:
+def _ring_on_events(bells: Bells, engine: Engine, leaving: threading.Event) -> None:
+    """A container that starts or ends is looked at now, not at the next tick. Ends when the engine is closed
+    for good."""
+    while not leaving.is_set():
         try:
             for _event in engine.events():
                 bells.ring([RECONCILE])
-        except EngineError:
-            pass
-        if not bells.closed:
-            time.sleep(1)
+        except EngineError as error:
+            log.debug("no events from the engine", reason=str(error))
+        leaving.wait(1)
