@@ -1,0 +1,94 @@
+"""GPUs up to the boundary of what a machine without one can show: an NVML library of the tests' own says
+which there are, and a real engine whose GPU hook knows the same ones hands them out."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from podd.containers.engine import DockerEngine
+from tests.e2e.conftest import NewDaemon
+from tests.e2e.daemon import Daemon, GraphQLFailed
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.docker
+
+IMAGE = os.environ.get("PODD_TEST_WORKER_IMAGE", "podd-test/worker:latest")
+TESTBED = Path(__file__).parents[1] / "testbed"
+
+
+@pytest.fixture
+def hardware(tmp_path: Path) -> Path:
+    """The NVML stand-in's list of GPUs: those that the engine's hook knows."""
+    uuids = Path(os.environ["PODD_FAKE_GPUS"]).read_text().split()
+    path = tmp_path / "nvml.conf"
+    path.write_text("".join(f"gpu uuid={uuid} name=NVIDIA_RTX_A6000 mem=51539607552\n" for uuid in uuids))
+    return path
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A directory with the NVML stand-in."""
+    if found := os.environ.get("PODD_TEST_NVML"):
+        return Path(found)
+    target = tmp_path / "libnvidia-ml.so.1"
+    source = TESTBED / "fake_nvml.c"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-w", "-Wl,-soname,libnvidia-ml.so.1", "-o", target, source, "-lpthread"],
+        check=True,
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def daemon(new_daemon: NewDaemon, hardware: Path, library: Path) -> Daemon:
+    """A daemon on a machine with two GPUs, as far as it can tell."""
+    env = {"LD_LIBRARY_PATH": str(library), "FAKE_NVML_CONFIG": str(hardware)}
+    return new_daemon(gpus=0, env=env).start()
+
+
+@pytest.fixture
+def engine(daemon: Daemon) -> Iterator[DockerEngine]:
+    engine = DockerEngine(daemon.instance)
+    yield engine
+    engine.close()
+
+
+def attached(engine: DockerEngine, pod_id: str) -> set[str]:
+    """The GPUs the engine's hook put into the pod's container."""
+    (name,) = [container.name for container in engine.list() if container.workload_id == pod_id]
+    result = engine.exec(name, ["cat", "/.fake-gpus"])
+    assert result.exit_code == 0, result.output
+    return set(result.output.split())
+
+
+def test_each_pod_sees_exactly_its_gpus_and_no_two_share_one(
+    daemon: Daemon, engine: DockerEngine, hardware: Path
+) -> None:
+    there = {line.split("uuid=")[1].split()[0] for line in hardware.read_text().splitlines()}
+    assert len(there) == 2
+    pods = [daemon.create_pod("sleep 1000", imageName=IMAGE) for _ in range(2)]
+    eventually(lambda: all(daemon.runs(pod_id) for pod_id in pods), 30)
+
+    seen = [attached(engine, pod_id) for pod_id in pods]
+    assert [len(gpus) for gpus in seen] == [1, 1]
+    assert set.union(*seen) == there
+    with pytest.raises(GraphQLFailed) as refused:
+        daemon.create_pod("sleep 1000", imageName=IMAGE)
+    assert refused.value.code == "SUPPLY_CONSTRAINT"
+
+
+def test_a_gpu_goes_from_one_pod_to_the_next_when_the_first_has_let_it_go(
+    daemon: Daemon, engine: DockerEngine
+) -> None:
+    first = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuCount=2)
+    eventually(lambda: daemon.runs(first), 30)
+    both = attached(engine, first)
+    daemon.graphql(f'mutation {{ podStop(input: {{podId: "{first}"}}) {{ id }} }}')
+    second = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuCount=2)
+    eventually(lambda: daemon.runs(second), 30)
+
+    assert attached(engine, second) == both
+    assert [container.workload_id for container in engine.list()] == [second]
