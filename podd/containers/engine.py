@@ -44,6 +44,7 @@ _INIT = "/sbin/docker-init"
 
 _LOCKS = 64
 _CREATE_WAIT = 5.0
+_LAST_WORDS_WAIT = 1.0
 _COMMAND_WAIT = 2.0
 _EXEC_SILENCE = 600.0
 _SAMPLE_AGE = 60_000_000_000  # nanoseconds after which an earlier CPU sample says nothing about now
@@ -324,13 +325,21 @@ class DockerEngine(Engine):
         return any(not process[-1].startswith(_INIT) for process in processes)
 
     def _check_init(self, container_id: str, state: Json) -> None:
-        if state["ExitCode"] not in (126, 127):
-            return
-        log = Log(self._connection, container_id, lambda: False, tail=1, follow=False, silence=self._timeout)
-        for line in log:
-            refusal = answers.init_failure(line.line)
+        """Raise the init's reason, if it was the init that ended. Its last words may reach the log a moment
+        after its end is known."""
+        deadline = time.monotonic() + _LAST_WORDS_WAIT
+        while state["ExitCode"] in (126, 127):
+            line = self._last_line(container_id)
+            refusal = answers.init_failure(line) if line else None
             if refusal is not None:
                 raise refusal
+            if line or time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
+
+    def _last_line(self, container_id: str) -> str:
+        log = Log(self._connection, container_id, lambda: False, tail=1, follow=False, silence=self._timeout)
+        return "".join(line.line for line in log)
 
     def _discard(self, container_id: str) -> None:
         # The reason it is discarded for matters more than a failure here: the next start would adopt it.

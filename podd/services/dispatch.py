@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from podd.domain import job as rules
 from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
-from podd.domain.worker import WorkerState
 from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.jobs import end, find, lose, note_idle
@@ -24,6 +23,10 @@ SETTLING = 2_000
 
 STOP_AGAIN_AFTER = 2_000
 """A worker is told once more to stop a job when it has not let go of it after this long (ms)."""
+
+
+PAST = 20
+"""Containers of a worker's past whose keys are still told from wrong ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
     if door is None or door.endpoint_id != badge.endpoint_id:
         raise Unauthenticated("invalid api key")
     shown = badge.key.encode()
-    for generation in range(door.generation, 0, -1):
+    for generation in range(door.generation, max(door.generation - PAST, 0), -1):
         if hmac.compare_digest(shown, podd.keys.worker(badge.worker_id, generation).encode()):
             return door if generation == door.generation else None
     raise Unauthenticated("invalid api key")
@@ -95,7 +98,7 @@ def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: in
     if admit(tx, podd, badge) is None:
         return
     worker = workloads.worker(tx, badge.worker_id)
-    if worker is not None and worker.state is not WorkerState.UNHEALTHY:
+    if worker is not None and worker.workload.desired is Desired.RUNNING:
         why = f"The worker's own check {check!r} failed: {reason}"
         workers.crashed(tx, podd, worker.workload, why, now)
 
@@ -103,7 +106,7 @@ def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: in
 def put_back(tx: Tx, taken: list[Job], now: int) -> None:
     """The worker went away before it got these: as if they had never been handed out."""
     for job in taken:
-        if jobs.requeue(tx, job, counted=False, now=now):
+        if jobs.requeue(tx, job, counted=False, now=job.enqueued_at):
             tx.ring(queue_bell(job.endpoint_id))
         note_idle(tx, job.worker_id, now)
 

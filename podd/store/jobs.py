@@ -101,13 +101,15 @@ def end(
 
 
 def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
-    """Put a running job back to the front of the queue; False if this attempt is over already."""
+    """Put a running job back to the front of the queue (of its priority), as of `now`; False if this
+    attempt is over already."""
     return bool(
         tx.run(
             "UPDATE jobs SET status = 'IN_QUEUE', worker_id = '', taken_at = NULL, seen_at = NULL, "
-            "progress_json = NULL, rank = ?, retries = retries + ?, enqueued_at = ? "
+            "progress_json = NULL, rank = CASE rank WHEN ? THEN rank ELSE ? END, "
+            "retries = retries + ?, enqueued_at = ? "
             "WHERE id = ? AND status = 'IN_PROGRESS' AND attempt = ?",
-            (RANK_REQUEUED, int(counted), now, job.id, job.attempt),
+            (RANK_LOW, RANK_REQUEUED, int(counted), now, job.id, job.attempt),
         )
     )
 

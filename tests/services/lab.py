@@ -21,6 +21,7 @@ from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.gpu import Claim, Gpu, GpuState
 from podd.domain.job import Job, JobStatus, Progress, Result, parse_request
 from podd.domain.pod import Pod, PodRequest
+from podd.domain.reconcile import LIVE
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Workload
@@ -72,7 +73,11 @@ class Died(BaseException):
 
 class MortalEngine(FakeEngine):
     """The engine, with a daemon that dies at the call number `last_call`: before it had an effect, or
-    (`after`) right after that."""
+    (`after`) right after that.
+
+    `asked` is every operation it was asked for, `clashes` the containers that were to be started on a GPU
+    another one still held.
+    """
 
     last_call = 0
     after = False
@@ -81,6 +86,7 @@ class MortalEngine(FakeEngine):
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
         self.asked: list[str] = []
+        self.clashes: list[str] = []
         self._held: dict[str, threading.Event] = {}
         self.pulled_with: list[RegistryAuth | None] = []
 
@@ -88,6 +94,11 @@ class MortalEngine(FakeEngine):
         return self._alive("list", super().list)
 
     def start(self, spec: ContainerSpec) -> Container:
+        with self._machine.changed:
+            others = [box for box in self._machine.boxes.values() if box.spec.workload_id != spec.workload_id]
+            held = {gpu for box in others if box.now.state in LIVE for gpu in box.spec.gpus}
+            if held & set(spec.gpus):
+                self.clashes.append(spec.name)
         return self._alive("start", lambda: FakeEngine.start(self, spec))
 
     def stop(self, name: str, grace: float) -> None:

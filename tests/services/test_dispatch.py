@@ -11,6 +11,7 @@ from podd.domain.worker import Worker, WorkerState
 from podd.services import dispatch, endpoints
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import Platform, queue_bell, worker_bell
+from podd.store import workloads
 from podd.store.db import Tx
 from tests.services.conftest import NewLab
 from tests.services.lab import Lab
@@ -86,6 +87,17 @@ def test_a_lost_job_goes_first(crew: Crew) -> None:
     assert [job.id for job in as_list(lab.take(worker, 2, holds_nothing=True))] == [lost.id, other.id]
 
 
+def test_a_lost_job_of_low_priority_still_waits_for_the_others(crew: Crew) -> None:
+    lab, worker = crew
+    [low] = queue(lab, worker, 1, lowPriority=True)
+    lab.take_one(worker)
+    [normal] = queue(lab, worker, 1)
+    [later] = queue(lab, worker, 1, lowPriority=True)
+    lab.pass_time(seconds=LONG_AGO)
+    got = [as_list(lab.take(worker, holds_nothing=n == 0))[0].id for n in range(3)]
+    assert got == ids([normal, low, later])
+
+
 def test_nobody_gets_a_job_of_another_endpoint(lab: Lab) -> None:
     one, other = lab.endpoint(name="one"), lab.endpoint(name="other")
     worker = lab.ready_worker(one)
@@ -132,7 +144,8 @@ def test_a_reply_that_could_not_be_written_was_no_attempt(crew: Crew) -> None:
     taken = as_list(lab.take(worker, 2))
     lab.pass_time(seconds=1)
     lab.do(dispatch.put_back, taken, lab.now)
-    assert [lab.job(job).retries for job in jobs] == [0, 0]
+    seen = [lab.job(job) for job in jobs]
+    assert [(job.retries, job.enqueued_at) for job in seen] == [(0, job.enqueued_at) for job in jobs]
     assert look(lab, worker).idle_since == lab.now
     assert queue_bell(worker.endpoint_id) in lab.rung
     assert lab.taken(worker, 2) == ids(jobs)
@@ -538,6 +551,34 @@ def test_a_worker_that_finds_itself_unfit_is_unhealthy_with_its_reason(lab: Lab)
     assert "check_gpu" in sick.workload.reason
     assert "no CUDA" in sick.workload.reason
     assert lab.claims() == {}
+
+
+def test_a_worker_that_is_told_to_go_and_finds_itself_unfit_goes_all_the_same(lab: Lab) -> None:
+    """It was let go while it was still starting up; its check fails on the way out."""
+    endpoint = lab.endpoint(workers_min=1)
+    lab.settle()
+    worker = lab.worker(endpoint)
+    badge = lab.badge(worker)
+    lab.change(endpoint, workers_min=0, workers_max=0)
+    lab.scale()
+    lab.do(dispatch.unfit, lab.podd, badge, "check_gpu", "no CUDA", lab.now)
+    lab.settle()
+    assert (lab.workers(endpoint), lab.workloads()) == ([], [])
+
+
+def test_a_key_of_long_ago_is_as_good_as_none(crew: Crew) -> None:
+    """Each container of a worker has a key of its own. Not all of the past are tried for every wrong one."""
+    lab, worker = crew
+
+    def age(tx: Tx) -> None:
+        workloads.change(tx, worker.id, generation=100_000)
+
+    lab.do(age)
+    recent = Badge(worker.endpoint_id, worker.id, lab.podd.keys.worker(worker.id, 99_999))
+    assert lab.do(dispatch.take, lab.podd, recent, 1, True, lab.now) == Refused()
+    ancient = Badge(worker.endpoint_id, worker.id, lab.podd.keys.worker(worker.id, 1))
+    with pytest.raises(Unauthenticated):
+        lab.do(dispatch.take, lab.podd, ancient, 1, True, lab.now)
 
 
 def look(lab: Lab, worker: Worker) -> Worker:

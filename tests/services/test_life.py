@@ -253,6 +253,7 @@ class Life(RuleBasedStateMachine):
         live = [c for c in FakeEngine.list(self.lab.engine) if c.state in LIVE]
         gpus = [uuid for container in live for uuid in container.gpus]
         assert len(gpus) == len(set(gpus))
+        assert self.lab.engine.clashes == []
         assert len({container.workload_id for container in live}) == len(live)
 
     @invariant()
