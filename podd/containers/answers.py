@@ -79,10 +79,16 @@ def container(inspected: Json, network: str) -> Container:
         gpus=tuple(uuid for uuid in labels.get(GPUS, "").split(",") if uuid),
         exit_code=state["ExitCode"] if ended else None,
         started_at=milliseconds(state["StartedAt"]),
-        finished_at=milliseconds(state["FinishedAt"]) if ended else None,
+        finished_at=_finished_at(state) if ended else None,
         address=attached.get("IPAddress") or "",
         error=reason(state.get("Error") or ""),
     )
+
+
+def _finished_at(state: Json) -> int | None:
+    """The engine notes the start of what ends at once a moment after its end."""
+    started, finished = milliseconds(state["StartedAt"]), milliseconds(state["FinishedAt"])
+    return max(started or 0, finished) if finished is not None else None
 
 
 def has_run(inspected: Json) -> bool:

@@ -61,6 +61,15 @@ def test_containers_are_read_from_what_inspect_says(answer: Any, wanted: Contain
     assert answers.container(answer, "podd-main") == wanted
 
 
+def test_a_container_never_ends_before_it_began() -> None:
+    """The engine notes the start of what ends at once a moment after its end."""
+    ended_first = inspected("exited", began=ENDED, ended=BEGAN, code=7)
+
+    found = answers.container(ended_first, "podd-main")
+
+    assert (found.started_at, found.finished_at) == (ENDED_MS, ENDED_MS)
+
+
 def test_a_list_entry_shows_when_state_or_exit_code_has_changed() -> None:
     entries = [
         {"State": "running", "Status": "Up 3 seconds"},
