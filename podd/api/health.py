@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Response, get
 
 from podd.api.context import AnyRequest, api_of
+from podd.domain.errors import StorageFailed
 from podd.store import meta
 
 
@@ -32,7 +33,7 @@ async def _database_stores(request: AnyRequest) -> bool:
     api = api_of(request)
     try:
         await api.podd.store.write(meta.put, "ready_at", str(api.now))
-    except Exception:
+    except StorageFailed:
         return False
     return True
 
