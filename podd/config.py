@@ -184,6 +184,19 @@ class Limits(_Section):
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Webhooks(_Section):
+    allow: Annotated[tuple[Network, ...], BeforeValidator(_words)] = ()
+    tries: Positive = 3
+    pause_seconds: Seconds = 10
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    at_once: Positive = 32
+    at_once_per_endpoint: Positive = 4
+    answers_kept_days: Positive = 30
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -220,6 +233,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
+    webhooks: Webhooks = Webhooks()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

@@ -24,6 +24,7 @@ from podd.api.asgi import Door
 from podd.api.context import Api
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
+from podd.courier import HttpCourier
 from podd.declared import DeclaredProbe, JoinedProbe
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon
@@ -33,11 +34,12 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, dispatch, pods, workloads
+from podd.services import autoscale, dispatch, pods, webhooks, workloads
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
+from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
+from podd.services.webhooks import Outbox
 from podd.store import gpus, jobs, meta
 from podd.store.db import Store, Tx
 from podd.wakeups import Bells
@@ -147,6 +149,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
 async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIterator[Reconciler]:
     """The loops run."""
     reconciler = Reconciler(podd, engine)
+    hooks = podd.settings.webhooks
+    courier = HttpCourier(hooks.allow, hooks.timeout_seconds)
+    outbox = Outbox(podd, courier)
 
     async def look_at_gpus(_now: int) -> None:
         await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
@@ -157,7 +162,8 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def look_at_pods(now: int) -> None:
         await podd.store.write(pods.tick, podd, now)
 
-    async def sweep(_now: int) -> None:
+    async def sweep(now: int) -> None:
+        await podd.store.write(webhooks.forget, podd, now)
         await reconciler.sweep_volumes()
 
     async def scale(now: int) -> None:
@@ -169,6 +175,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
+            Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
         ],
@@ -183,6 +190,8 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         yield reconciler
     finally:
         await loops.stop()
+        await outbox.close()
+        await courier.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_AFTER):
                 await reconciler.drain()

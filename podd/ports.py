@@ -152,6 +152,17 @@ class GpuUse:
     memory_percent: int
 
 
+class Undeliverable(Exception):
+    """Nobody answered, or nobody may be asked. The message is the reason, without the URL."""
+
+
+class Courier(Protocol):
+    async def post(self, url: str, body: bytes) -> int:
+        """Post JSON; the status code of the answer, whatever it is. Raises Undeliverable."""
+
+    async def close(self) -> None: ...
+
+
 class Clock(Protocol):
     def now(self) -> int:
         """Epoch milliseconds."""

@@ -15,13 +15,14 @@ from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
 from podd.domain.errors import NotAvailable
-from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
+from podd.domain.job import Job, JobRequest, parse_request, parse_wait
 from podd.domain.worker import Worker, WorkerState
 from podd.services import jobs
 from podd.services.platform import job_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
+from podd.wire.job import job_object
 
 LARGE = 64 * 1024
 """Bodies from this size on are parsed in a thread: JSON is quick, but not that quick."""
@@ -46,7 +47,7 @@ async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[b
     wish = await _read_wish(request, api, api.podd.settings.limits.runsync_body_bytes, sync=True)
     job = await api.podd.store.write(jobs.submit, api.podd, caller, endpoint_id, wish, api.now)
     job = await _await_end(request, api, caller, job, wait_ms)
-    return _json(_full(job) if job.final else _brief(job))
+    return _full(job) if job.final else _json(_brief(job))
 
 
 @route(
@@ -55,7 +56,7 @@ async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[b
 async def status(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]) -> Response[bytes]:
     """The job as it is now."""
     caller, api = await known_caller_of(request), api_of(request)
-    return _json(_full(await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)))
+    return _full(await api.podd.store.read(jobs.status, caller, endpoint_id, job_id))
 
 
 @route(
@@ -71,7 +72,7 @@ async def status_sync(
     wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
     await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
     job = await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)
-    return _json(_full(await _await_end(request, api, caller, job, wait_ms)))
+    return _full(await _await_end(request, api, caller, job, wait_ms))
 
 
 @post("/{endpoint_id:str}/cancel/{job_id:str}", status_code=200)
@@ -79,7 +80,7 @@ async def cancel(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPa
     """End a job that is not finished; the answer never waits for its worker."""
     caller, api = await known_caller_of(request), api_of(request)
     job = await api.podd.store.write(jobs.cancel, api.podd, caller, endpoint_id, job_id, api.now)
-    return _json(_full(job))
+    return _full(job)
 
 
 @get("/{endpoint_id:str}/health")
@@ -171,25 +172,8 @@ def _brief(job: Job) -> bytes:
     return json.dumps({"id": job.id, "status": job.status.value}).encode()
 
 
-def _full(job: Job) -> bytes:
-    """The job object. Outputs are JSON text already and are put in as they are."""
-    fields: dict[str, Any] = {"id": job.id, "status": job.status.value}
-    if job.taken_at is not None:
-        fields["delayTime"] = max(job.taken_at - job.enqueued_at, 0)
-        fields["workerId"] = job.worker_id
-        if job.ended_at is not None:
-            fields["executionTime"] = max(job.ended_at - job.taken_at, 0)
-    elif job.final and job.status is not JobStatus.CANCELLED:
-        fields.update(delayTime=0, executionTime=0, workerId="")
-    if job.error is not None:
-        fields["error"] = job.error
-    if job.retries:
-        fields["retries"] = job.retries
-    output = job.output if job.final else job.progress
-    text = json.dumps(fields)
-    if output is not None:
-        text = f'{text[:-1]}, "output": {output}}}'
-    return text.encode()
+def _full(job: Job) -> Response[bytes]:
+    return _json(job_object(job).encode())
 
 
 def _json(body: bytes) -> Response[bytes]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from podd.domain.errors import Invalid
+from podd.domain.webhook import checked_url
 from podd.domain.words import whole_number
 
 MIN_WAIT = 1_000
@@ -41,6 +42,8 @@ class JobStatus(StrEnum):
 
 
 FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
+TOLD = FINAL - {JobStatus.CANCELLED}
+"""The ends that a webhook hears of: whoever cancels a job knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class JobRequest:
     travels with it.
 
     `execution_timeout` and `ttl` in milliseconds, None: the endpoint's or podd's default; 0: no limit.
+    `webhook` is where its end is to be told, "" for nowhere.
     """
 
     body: str
@@ -56,6 +60,7 @@ class JobRequest:
     execution_timeout: int | None = None
     ttl: int | None = None
     low_priority: bool = False
+    webhook: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,7 @@ def parse_request(raw: bytes, *, sync: bool, limits: JobLimits = DEFAULT_LIMITS)
         ),
         ttl=_milliseconds(policy, "ttl", limits.min_ttl, limits.max_ttl),
         low_priority=policy.get("lowPriority") is True,
+        webhook=checked_url(body.get("webhook")),
     )
 
 

@@ -8,9 +8,9 @@ from podd.domain import job as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
-from podd.domain.job import FINAL, Job, JobRequest, JobStatus
-from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import endpoints, jobs, workloads
+from podd.domain.job import FINAL, TOLD, Job, JobRequest, JobStatus
+from podd.services.platform import AUTOSCALE, WEBHOOKS, Platform, job_bell, queue_bell, worker_bell
+from podd.store import endpoints, jobs, webhooks, workloads
 from podd.store.db import Reader, Tx
 from podd.store.jobs import Held
 
@@ -45,7 +45,14 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
         enqueued_at=now,
         body=request.body,
     )
-    jobs.insert(tx, job, low_priority=request.low_priority, execution_timeout=timeout, expires_at=now + ttl)
+    jobs.insert(
+        tx,
+        job,
+        low_priority=request.low_priority,
+        execution_timeout=timeout,
+        expires_at=now + ttl,
+        webhook=request.webhook,
+    )
     tx.tell("job queued", job=job.id, endpoint=endpoint.id)
     tx.ring(queue_bell(endpoint.id))
     tx.ring(AUTOSCALE)
@@ -108,6 +115,8 @@ def end(
     if not moved:
         return
     tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
+    if status in TOLD and webhooks.put(tx, job.id, now):
+        tx.ring(WEBHOOKS)
     if status is JobStatus.COMPLETED:
         endpoints.count(tx, job.endpoint_id, "completed")
     elif status is not JobStatus.CANCELLED:

@@ -8,7 +8,7 @@ from podd.store.db import Reader, Row, Tx
 # Order of hand-out: jobs that were lost once, then the normal ones, then those of low priority.
 RANK_REQUEUED, RANK_NORMAL, RANK_LOW = 0, 1, 2
 
-_COLUMNS = (
+COLUMNS = (
     "id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, ended_at, "
     "worker_id, body_json, progress_json, output_json, error"
 )
@@ -33,7 +33,9 @@ class Held:
     seen_at: int
 
 
-def insert(tx: Tx, job: Job, *, low_priority: bool, execution_timeout: int, expires_at: int) -> None:
+def insert(
+    tx: Tx, job: Job, *, low_priority: bool, execution_timeout: int, expires_at: int, webhook: str = ""
+) -> None:
     tx.insert(
         "jobs",
         {
@@ -46,14 +48,15 @@ def insert(tx: Tx, job: Job, *, low_priority: bool, execution_timeout: int, expi
             "enqueued_at": job.enqueued_at,
             "execution_timeout": execution_timeout,
             "expires_at": expires_at,
+            "webhook": webhook,
             "body_json": job.body,
         },
     )
 
 
 def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
-    row = db.row(f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))
-    return _job(row) if row else None
+    row = db.row(f"SELECT {COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))
+    return job_of(row) if row else None
 
 
 def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list[Job]:
@@ -62,11 +65,11 @@ def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list
         "UPDATE jobs SET status = 'IN_PROGRESS', worker_id = :worker, taken_at = :now, seen_at = :now, "
         "attempt = attempt + 1, progress_json = NULL WHERE seq IN (SELECT seq FROM jobs "
         "WHERE endpoint_id = :endpoint AND status = 'IN_QUEUE' ORDER BY rank, seq LIMIT :limit) "
-        f"RETURNING {_COLUMNS}, rank, seq",
+        f"RETURNING {COLUMNS}, rank, seq",
         {"worker": worker_id, "now": now, "endpoint": endpoint_id, "limit": limit},
     )
     rows.sort(key=lambda row: (row.pop("rank"), row.pop("seq")))
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 def end(
@@ -155,11 +158,11 @@ def overtime(db: Reader, now: int) -> list[Held]:
 def expired(db: Reader, now: int) -> list[Job]:
     """Jobs that are not finished and past their time to live."""
     rows = db.rows(
-        f"SELECT {_COLUMNS} FROM jobs WHERE expires_at <= ? "
+        f"SELECT {COLUMNS} FROM jobs WHERE expires_at <= ? "
         "AND status IN ('IN_QUEUE', 'IN_PROGRESS') LIMIT 500",
         (now,),
     )
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 def forget(tx: Tx, now: int, limit: int = 500) -> int:
@@ -258,7 +261,7 @@ def _held(db: Reader, where: str, params: tuple[object, ...]) -> list[Held]:
     return [Held(**row) for row in rows]
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
     return Job(
         id=row["id"],
         endpoint_id=row["endpoint_id"],
