@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -34,7 +35,7 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, dispatch, pods, webhooks, workloads
+from podd.services import autoscale, billing, dispatch, pods, webhooks, workloads
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -52,6 +53,9 @@ LEAVE_AFTER = 10
 class WallClock:
     def now(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000_000
 
 
 def serve(settings: Settings) -> None:
@@ -110,7 +114,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
             operator_key_hash=identity.operator_key_hash,
+            boot_id=await asyncio.to_thread(_boot_id),
         )
+        store.last_step = partial(billing.keep_up, podd=podd)
         await _take_stock(podd, probe)
         if nvml.problem:
             log.info("no NVIDIA GPUs", reason=nvml.problem)
@@ -162,6 +168,9 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def look_at_pods(now: int) -> None:
         await podd.store.write(pods.tick, podd, now)
 
+    async def bill(_now: int) -> None:
+        await billing.tick(podd)
+
     async def sweep(now: int) -> None:
         await podd.store.write(webhooks.forget, podd, now)
         await reconciler.sweep_volumes()
@@ -175,6 +184,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
+            Loop("billing", podd.settings.billing.interval_seconds, bill),
             Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
@@ -202,15 +212,14 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
     """What a new start has to know before anything else moves."""
-    boot = await asyncio.to_thread(_boot_id)
     found = await asyncio.to_thread(probe.gpus)
 
     def note(tx: Tx) -> None:
         gpus.put_all(tx, found)
         last = meta.get(tx, "boot_id")
-        if last is not None and last != boot:
+        if last is not None and last != podd.boot_id:
             workloads.note_reboot(tx, podd.booted_at)
-        meta.put(tx, "boot_id", boot)
+        meta.put(tx, "boot_id", podd.boot_id)
         jobs.note_all_seen(tx, podd.booted_at)
 
     await podd.store.write(note)

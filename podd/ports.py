@@ -165,4 +165,8 @@ class Courier(Protocol):
 
 class Clock(Protocol):
     def now(self) -> int:
-        """Epoch milliseconds."""
+        """Epoch milliseconds. May jump when somebody sets the clock."""
+
+    def monotonic(self) -> int:
+        """Milliseconds of which only differences mean anything, within one boot of the machine and across
+        restarts of podd. Never jumps, and stands still while the machine sleeps."""

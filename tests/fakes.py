@@ -34,15 +34,22 @@ class ManualClock(Clock):
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._now = now
+        self._monotonic = 1_000_000
 
     def now(self) -> int:
         return self._now
 
+    def monotonic(self) -> int:
+        return self._monotonic
+
     def set(self, now: int) -> None:
+        """The clock on the wall is set; no time passes."""
         self._now = now
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> int:
-        self._now += round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
+        passed = round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
+        self._now += passed
+        self._monotonic += passed
         return self._now
 
 

@@ -57,6 +57,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "account.read": _ACCOUNT,
     "account.create": _OPERATOR,
     "key.create": _OPERATOR,
+    "credit.post": _OPERATOR,
+    "credit.read": _OPERATOR,
     "billing.read": _ACCOUNT,
     "catalogue.read": _ANYONE,
     "pod.create": _ACCOUNT,

@@ -6,6 +6,7 @@ from pathlib import Path
 from podd.config import Settings
 from podd.domain.catalogue import Catalogue, GpuType
 from podd.domain.job import JobLimits
+from podd.domain.meter import Moment
 from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
 from podd.ports import Clock
@@ -44,7 +45,8 @@ class Host:
 
 @dataclass(frozen=True)
 class Platform:
-    """`worker_url` is where containers reach this daemon; `booted_at` when it started."""
+    """`worker_url` is where containers reach this daemon; `booted_at` when it started,
+    `boot_id` which start of the machine this is."""
 
     settings: Settings
     catalogue: Catalogue
@@ -57,6 +59,11 @@ class Platform:
     worker_url: str
     booted_at: int
     operator_key_hash: str
+    boot_id: str = ""
+
+    def moment(self) -> Moment:
+        """Now, by both clocks."""
+        return Moment(self.clock.now(), self.clock.monotonic(), self.boot_id)
 
     @property
     def volumes(self) -> Path:

@@ -54,12 +54,16 @@ class Reader:
 
 
 class Tx(Reader):
-    """A verb's hold on the database: it may also change rows, and name bells to ring after the commit."""
+    """A verb's hold on the database: it may also change rows, and name bells to ring after the commit.
+
+    `changed` are the rows, by table and id, that were inserted or changed by id, or named with `note_change`.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.rings: list[str] = []
         self.told: list[tuple[str, Row]] = []
+        self.changed: set[tuple[str, str]] = set()
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Execute one change; the number of rows it touched."""
@@ -69,11 +73,17 @@ class Tx(Reader):
         columns = ", ".join(row)
         marks = ", ".join(f":{column}" for column in row)
         self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
+        if "id" in row:
+            self.note_change(table, row["id"])
 
     def update(self, table: str, key: str, values: Row) -> int:
         """Set columns of the row whose `id` is `key`; the number of rows touched (0 or 1)."""
         assignments = ", ".join(f"{column} = :{column}" for column in values)
+        self.note_change(table, key)
         return self.run(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": key})
+
+    def note_change(self, table: str, key: str) -> None:
+        self.changed.add((table, key))
 
     def ring(self, bell: str) -> None:
         self.rings.append(bell)
@@ -95,7 +105,13 @@ class _Waiting:
 
 class Store:
     """The open database file. After each commit, from the writer thread, `on_commit` hears which bells to
-    ring and `on_told` what changed."""
+    ring and `on_told` what changed.
+
+    `last_step`, if it is set, is run at the end of every verb, as a part of it: for what must always follow
+    from a change, whoever makes it.
+    """
+
+    last_step: Callable[[Tx], None] | None = None
 
     def __init__(
         self,
@@ -193,7 +209,7 @@ class Store:
         while running:
             batch, running = self._next_batch()
             if batch:
-                self._settle(batch, _commit_together(connection, batch))
+                self._settle(batch, _commit_together(connection, batch, self.last_step))
         connection.close()
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:
@@ -239,16 +255,19 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE deletes, and triggers are to see it
     migrations.apply(Database(connection))
     return connection
 
 
-def _commit_together(connection: sqlite3.Connection, batch: list[_Waiting]) -> StorageFailed | None:
+def _commit_together(
+    connection: sqlite3.Connection, batch: list[_Waiting], last_step: Callable[[Tx], None] | None
+) -> StorageFailed | None:
     """Run the batch in one transaction. A failure returned here means that nothing of it was stored."""
     try:
         connection.execute("BEGIN IMMEDIATE")
         for waiting in batch:
-            _run_in_savepoint(connection, waiting)
+            _run_in_savepoint(connection, waiting, last_step)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         if connection.in_transaction:
@@ -257,11 +276,15 @@ def _commit_together(connection: sqlite3.Connection, batch: list[_Waiting]) -> S
     return None
 
 
-def _run_in_savepoint(connection: sqlite3.Connection, waiting: _Waiting) -> None:
+def _run_in_savepoint(
+    connection: sqlite3.Connection, waiting: _Waiting, last_step: Callable[[Tx], None] | None
+) -> None:
     tx = Tx(connection)
     connection.execute("SAVEPOINT verb")
     try:
         waiting.result = waiting.verb(tx)
+        if last_step is not None and tx.changed:
+            last_step(tx)
         waiting.rings, waiting.told = tx.rings, tx.told
     except Exception as error:
         if not connection.in_transaction:

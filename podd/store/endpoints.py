@@ -69,6 +69,10 @@ def to_scale(db: Reader) -> list[str]:
     return [row["id"] for row in rows]
 
 
+def with_workers(db: Reader) -> list[str]:
+    return [row["endpoint_id"] for row in db.rows("SELECT DISTINCT endpoint_id FROM workers")]
+
+
 def using_template(db: Reader, template_id: str) -> list[Endpoint]:
     rows = db.rows("SELECT * FROM endpoints WHERE template_id = ? ORDER BY created_at, id", (template_id,))
     return [_endpoint(row) for row in rows]

@@ -37,6 +37,11 @@ def of_account(db: Reader, account_id: str) -> list[NetworkVolume]:
     return [NetworkVolume(**row) for row in rows]
 
 
+def every(db: Reader) -> list[NetworkVolume]:
+    rows = db.rows(f"SELECT {_COLUMNS} FROM network_volumes WHERE deleted_at IS NULL")
+    return [NetworkVolume(**row) for row in rows]
+
+
 def mark_deleted(tx: Tx, volume_id: str, now: int) -> None:
     """Gone for everybody; its files are still to be removed."""
     tx.update("network_volumes", volume_id, {"deleted_at": now})

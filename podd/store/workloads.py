@@ -78,6 +78,7 @@ def delete(tx: Tx, workload_id: str) -> None:
         ("workloads", "id"),
     ):
         tx.run(f"DELETE FROM {table} WHERE {column} = ?", (workload_id,))
+    tx.note_change("workloads", workload_id)
 
 
 # Host ports
@@ -134,6 +135,11 @@ def pod(db: Reader, pod_id: str) -> Pod | None:
     """A pod that is not terminated."""
     found = _pods(db, "pods.id = ?", (pod_id,))
     return found[0] if found else None
+
+
+def every_pod(db: Reader) -> list[Pod]:
+    """All pods that are not terminated."""
+    return _pods(db, "TRUE", ())
 
 
 def pods_of(db: Reader, account_id: str) -> list[Pod]:

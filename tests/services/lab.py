@@ -27,7 +27,7 @@ from podd.domain.worker import Worker
 from podd.domain.workload import Workload
 from podd.ids import DerivedKeys, key_hash
 from podd.sealing import Sealer
-from podd.services import accounts, autoscale, dispatch, endpoints, jobs, pods, templates
+from podd.services import accounts, autoscale, billing, dispatch, endpoints, jobs, pods, templates
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import AUTOSCALE, RECONCILE, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -169,12 +169,16 @@ class Lab:
         *,
         host: Host = HOST,
         machine_settings: dict[str, Any] | None = None,
+        billing_settings: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
         directory.mkdir(exist_ok=True)
-        self.settings = Settings(data_dir=directory, limits=limits, machine=machine_settings or {})
+        self.settings = Settings(
+            data_dir=directory, limits=limits, machine=machine_settings or {}, billing=billing_settings or {}
+        )
         self.settings.database.write_bytes(empty_database())
         self.host = host
+        self.boot_id = "the first boot"
         self.clock = ManualClock()
         self.engine = MortalEngine(images=[IMAGE], clock=self.clock)
         self._rung: list[str] = []
@@ -432,7 +436,9 @@ class Lab:
             worker_url="http://10.0.0.1:8484",
             booted_at=self.clock.now(),
             operator_key_hash=key_hash(OPERATOR_KEY),
+            boot_id=self.boot_id,
         )
+        store.last_step = lambda tx: billing.keep_up(tx, self.podd)
         self.reconciler = Reconciler(self.podd, self.engine)
 
     def _hear(self, bells: list[str]) -> None:
