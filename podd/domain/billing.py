@@ -7,7 +7,9 @@ from podd.domain.meter import HOUR_MS, Rate
 POD_GPU, POD_CPU, POD_DISK, POD_VOLUME = "pod-gpu", "pod-cpu", "pod-disk", "pod-volume"
 SERVERLESS_GPU, SERVERLESS_CPU = "serverless-gpu", "serverless-cpu"
 NETWORK_VOLUME = "network-volume"
-ITEMS = (POD_GPU, POD_CPU, POD_DISK, POD_VOLUME, SERVERLESS_GPU, SERVERLESS_CPU, NETWORK_VOLUME)
+OF_PODS = (POD_GPU, POD_CPU, POD_DISK, POD_VOLUME)
+OF_WORKERS = (SERVERLESS_GPU, SERVERLESS_CPU)
+ITEMS = (*OF_PODS, *OF_WORKERS, NETWORK_VOLUME)
 
 SECOND_MS = 1000
 DAY_MS = 24 * HOUR_MS
@@ -35,9 +37,9 @@ def pod_rates(
     rates = []
     if runs:
         rates.append(Rate(POD_GPU if gpus else POD_CPU, hourly, HOUR_MS))
-        rates.append(Rate(POD_DISK, prices.container_disk * disk, prices.month))
+        rates.append(_storage(POD_DISK, prices.container_disk * disk, disk, prices))
     per_gb = prices.volume if wanted else prices.stopped_volume
-    rates.append(Rate(POD_VOLUME, per_gb * volume, prices.month))
+    rates.append(_storage(POD_VOLUME, per_gb * volume, volume, prices))
     return [rate for rate in rates if rate.amount]
 
 
@@ -52,9 +54,16 @@ def volume_rates(prices: StoragePrices, size: int) -> list[Rate]:
     """A network volume's rates; `size` in GB."""
     large = max(size - prices.large_from, 0)
     amount = prices.network_volume * (size - large) + prices.large_network_volume * large
-    return [Rate(NETWORK_VOLUME, amount, prices.month)] if amount else []
+    return [_storage(NETWORK_VOLUME, amount, size, prices)] if amount else []
 
 
 def hourly(rate: Rate) -> int:
     """Nano-dollars per hour, rounded up: for asking whether an account can afford it."""
     return -(-rate.amount * HOUR_MS // rate.period)
+
+
+# Private
+
+
+def _storage(item: str, amount: int, size: int, prices: StoragePrices) -> Rate:
+    return Rate(item, amount, prices.month, size=size)

@@ -23,7 +23,7 @@ class Posting:
     it again changes nothing.
 
     A charge also says what for: `resource` (a pod, worker or volume), its `group` (the endpoint of a worker),
-    `item`, `gpu_type_id`, and the `lasted` milliseconds it is for, which ended at `at`.
+    `item`, `gpu_type_id`, `size` in GB, and the `lasted` milliseconds it is for, which ended at `at`.
     """
 
     key: str
@@ -37,4 +37,5 @@ class Posting:
     group: str = ""
     item: str = ""
     gpu_type_id: str = ""
+    size: int = 0
     lasted: int = 0

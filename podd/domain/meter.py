@@ -28,12 +28,13 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What an item costs: `amount` nano-dollars for each `period` milliseconds, counted in steps of `step`
-    milliseconds of which each one begun counts whole."""
+    milliseconds of which each one begun counts whole. `size` in GB, of what has one."""
 
     item: str
     amount: int
     period: int
     step: int = 1
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,6 +196,7 @@ def _posting(open_: Open, charge: Charge) -> Posting:
         group=resource.group,
         item=item,
         gpu_type_id=resource.gpu_type_id,
+        size=open_.meter.rate.size,
         lasted=charge.lasted,
     )
 

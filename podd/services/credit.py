@@ -4,9 +4,13 @@ Everything is a posting. Nothing is paid back through an API; a correction with 
 went wrong.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from podd.domain import ledger as books
 from podd.domain.account import Account, Caller, require
 from podd.domain.errors import Invalid, NotFound
+from podd.domain.history import Spent
 from podd.domain.ledger import Posting
 from podd.services.platform import Platform
 from podd.store import accounts, ledger
@@ -44,11 +48,24 @@ def balance(db: Reader, account_id: str) -> int:
     return ledger.balance(db, books.credit(account_id))
 
 
+def lifetime_spending(db: Reader, account_id: str) -> int:
+    """Nano-dollars the account was charged in all."""
+    return ledger.spent_in_all(db, account_id)
+
+
 def history(db: Reader, caller: Caller, account: str, limit: int) -> tuple[Account, int, list[Posting]]:
     """An account with its balance and its last postings, newest first. Raises NotFound."""
     require(caller, "credit.read")
     found = _account(db, account)
     return found, balance(db, found.id), ledger.of_account(db, found.id, limit)
+
+
+def spent(db: Reader, caller: Caller, begin: datetime, end: datetime, items: Iterable[str]) -> list[Spent]:
+    """What the caller's account was charged for these items from `begin` up to `end`, which are whole hours,
+    by hour and resource."""
+    require(caller, "billing.read")
+    span = [round(at.timestamp() * 1000) for at in (begin, end)]
+    return ledger.spent(db, caller.account_id, span[0], span[1], items)
 
 
 def check_books(db: Reader) -> list[str]:

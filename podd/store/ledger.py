@@ -1,8 +1,8 @@
 """The ledger: postings that are never changed, and the balances that follow from them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from podd.domain.history import Spent
 from podd.domain.ledger import Posting
 from podd.store.db import Reader, Tx
 
@@ -12,7 +12,7 @@ def post(tx: Tx, posting: Posting) -> bool:
     return bool(
         tx.run(
             "INSERT INTO postings (key, at, source, target, amount, text, account_id, resource, group_id, "
-            "item, gpu_type_id, lasted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "item, gpu_type_id, size, lasted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (key) DO NOTHING",
             (
                 posting.key,
@@ -26,6 +26,7 @@ def post(tx: Tx, posting: Posting) -> bool:
                 posting.group,
                 posting.item,
                 posting.gpu_type_id,
+                posting.size,
                 posting.lasted,
             ),
         )
@@ -50,19 +51,6 @@ def balances(db: Reader) -> dict[str, int]:
     return {row["name"]: row["amount"] for row in db.rows("SELECT name, amount FROM balances")}
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What one resource was charged for one item in the hour that begins at `hour` (epoch milliseconds)."""
-
-    hour: int
-    resource: str
-    group: str
-    item: str
-    gpu_type_id: str
-    amount: int
-    lasted: int
-
-
 def spent(db: Reader, account_id: str, begin: int, end: int, items: Iterable[str]) -> list[Spent]:
     """Charges of an account from `begin` up to, not including, `end`, summed by hour and resource."""
     wanted = tuple(items)
@@ -70,7 +58,7 @@ def spent(db: Reader, account_id: str, begin: int, end: int, items: Iterable[str
     # A charge is written with the end of its time, which may be the very end of its hour.
     rows = db.rows(
         "SELECT (at - 1) / 3600000 * 3600000 AS hour, resource, group_id AS 'group', item, gpu_type_id, "
-        "SUM(amount) AS amount, SUM(lasted) AS lasted FROM postings "
+        "MAX(size) AS size, SUM(amount) AS amount, SUM(lasted) AS lasted FROM postings "
         f"WHERE account_id = ? AND at > ? AND at <= ? AND item IN ({marks}) "
         "GROUP BY hour, resource, group_id, item, gpu_type_id ORDER BY hour, resource, item",
         (account_id, begin, end, *wanted),
@@ -78,11 +66,18 @@ def spent(db: Reader, account_id: str, begin: int, end: int, items: Iterable[str
     return [Spent(**row) for row in rows]
 
 
+def spent_in_all(db: Reader, account_id: str) -> int:
+    """All charges of an account."""
+    return int(
+        db.value("SELECT SUM(amount) FROM postings WHERE account_id = ? AND item <> ''", (account_id,)) or 0
+    )
+
+
 def of_account(db: Reader, account_id: str, limit: int = 100) -> list[Posting]:
     """The last postings of an account, newest first."""
     rows = db.rows(
         "SELECT key, at, source, target, amount, text, account_id, resource, group_id AS 'group', item, "
-        "gpu_type_id, lasted FROM postings WHERE account_id = ? ORDER BY number DESC LIMIT ?",
+        "gpu_type_id, size, lasted FROM postings WHERE account_id = ? ORDER BY number DESC LIMIT ?",
         (account_id, limit),
     )
     return [Posting(**row) for row in rows]

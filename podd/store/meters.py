@@ -36,6 +36,7 @@ def open_(tx: Tx, resource: Resource, rate: Rate, at: Moment) -> None:
             "amount": rate.amount,
             "period": rate.period,
             "step": rate.step,
+            "size": rate.size,
             "opened_at": at.wall,
             "wall": at.wall,
             "steady": at.steady,
@@ -80,10 +81,13 @@ def some(db: Reader, meter_ids: Sequence[int]) -> list[Open]:
 def resources(db: Reader) -> dict[str, frozenset[Rate]]:
     """What each resource is charged for now."""
     found: dict[str, set[Rate]] = {}
-    for row in db.rows("SELECT resource, item, amount, period, step FROM meters"):
-        rate = Rate(row["item"], row["amount"], row["period"], row["step"])
-        found.setdefault(row["resource"], set()).add(rate)
+    for row in db.rows("SELECT resource, item, amount, period, step, size FROM meters"):
+        found.setdefault(row["resource"], set()).add(_rate(row))
     return {resource: frozenset(rates) for resource, rates in found.items()}
+
+
+def _rate(row: Row) -> Rate:
+    return Rate(row["item"], row["amount"], row["period"], row["step"], row["size"])
 
 
 def _open(row: Row) -> Open:
@@ -96,7 +100,7 @@ def _open(row: Row) -> Open:
         ),
         Meter(
             id=row["id"],
-            rate=Rate(row["item"], row["amount"], row["period"], row["step"]),
+            rate=_rate(row),
             read_at=Moment(row["wall"], row["steady"], row["boot"]),
             used=row["used"],
             charged=row["charged"],

@@ -315,6 +315,7 @@ def m0011_ledger_and_meters(db: Database) -> None:
             group_id TEXT NOT NULL,
             item TEXT NOT NULL,
             gpu_type_id TEXT NOT NULL,
+            size INTEGER NOT NULL,
             lasted INTEGER NOT NULL
         );
         CREATE INDEX postings_by_account ON postings (account_id, at);
@@ -334,6 +335,7 @@ def m0011_ledger_and_meters(db: Database) -> None:
             amount INTEGER NOT NULL,
             period INTEGER NOT NULL,
             step INTEGER NOT NULL,
+            size INTEGER NOT NULL,
             opened_at INTEGER NOT NULL,
             wall INTEGER NOT NULL,
             steady INTEGER NOT NULL,

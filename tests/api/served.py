@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
 from podd.ids import DerivedKeys, key_hash, new_id
 from podd.sealing import Sealer
-from podd.services import accounts, autoscale, dispatch
+from podd.services import accounts, autoscale, billing, dispatch
 from podd.services.logs import Logs
 from podd.services.platform import Host, Platform
 from podd.services.reconcile import Reconciler
@@ -237,6 +238,7 @@ class Served:
             booted_at=self.clock.now(),
             operator_key_hash=key_hash(OPERATOR_KEY),
         )
+        store.last_step = partial(billing.keep_up, podd=self.podd)
         self.reconciler = Reconciler(self.podd, self.engine)
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)

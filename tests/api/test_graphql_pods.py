@@ -367,17 +367,16 @@ def test_each_account_sees_its_own_pods_oldest_first(podd: Served) -> None:
     podd.clock.advance(seconds=1)
     second = podd.create_pod()
     stop(podd, first)
-    document = "{ myself { pods { id desiredStatus } currentSpendPerHr } }"
+    document = "{ myself { pods { id desiredStatus } } }"
     assert podd.data(document) == {
         "myself": {
             "pods": [
                 {"id": first, "desiredStatus": "EXITED"},
                 {"id": second, "desiredStatus": "RUNNING"},
-            ],
-            "currentSpendPerHr": 0.49,
+            ]
         }
     }
-    assert podd.data(document, key=podd.account()) == {"myself": {"pods": [], "currentSpendPerHr": 0}}
+    assert podd.data(document, key=podd.account()) == {"myself": {"pods": []}}
 
 
 # Stopping, resuming, terminating

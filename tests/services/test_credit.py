@@ -39,7 +39,7 @@ def test_a_correction_goes_either_way_and_keeps_its_reason(lab: Lab) -> None:
     ]
     for wrong in ({"amount": 0}, {"amount": 1, "reason": " "}):
         with pytest.raises(Invalid):
-            correct(lab, **wrong, key="3")  # type: ignore[arg-type]
+            correct(lab, **wrong, key="3")
 
 
 def test_only_the_operator_posts_and_only_to_accounts(lab: Lab) -> None:

@@ -44,7 +44,7 @@ def test_a_key_is_posted_once(store: Store) -> None:
         "UPDATE postings SET amount = 1",
         "DELETE FROM postings",
         "INSERT OR REPLACE INTO postings SELECT number, key, at, source, target, 1, text, account_id, "
-        "resource, group_id, item, gpu_type_id, lasted FROM postings",
+        "resource, group_id, item, gpu_type_id, size, lasted FROM postings",
     ],
 )
 def test_nobody_changes_what_is_written(store: Store, statement: str) -> None:

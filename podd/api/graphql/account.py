@@ -3,15 +3,14 @@
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
-from podd.api.graphql import catalogue, endpoints, inputs, pods, templates, volumes
+from podd.api.graphql import billing, catalogue, endpoints, inputs, pods, templates, volumes
 from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
-from podd.domain.workload import Desired
-from podd.services import accounts, registries, secrets
-from podd.services import pods as pod_verbs
+from podd.services import accounts, credit, registries, secrets
+from podd.services import billing as charges
 from podd.store.db import Tx
 
 
@@ -105,7 +104,7 @@ async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None 
 
 
 def _show(context: Call, account: Account) -> View:
-    limits, billing = context.podd.settings.limits, context.podd.settings.billing
+    settings = context.podd.settings
     return {
         **views.user_view(account),
         "pods": pods.mine,
@@ -117,9 +116,13 @@ def _show(context: Call, account: Account) -> View:
         "secrets": _my_secrets,
         "apiKeys": _my_keys,
         "datacenters": catalogue.data_centers,
+        "billing": billing.mine,
+        "clientBalance": _my_balance,
+        "clientLifetimeSpend": _my_lifetime_spending,
+        "underBalance": _am_i_under_balance,
         "currentSpendPerHr": _my_spending,
-        "spendLimit": dollars(billing.spending_limit_hour),
-        "maxServerlessConcurrency": limits.workers_quota,
+        "spendLimit": dollars(settings.billing.spending_limit_hour),
+        "maxServerlessConcurrency": settings.limits.workers_quota,
     }
 
 
@@ -140,7 +143,23 @@ async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
     return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
 
 
+async def _my_balance(info: GraphQLResolveInfo) -> float:
+    context: Call = info.context
+    return dollars(await context.read(credit.balance, context.caller.account_id))
+
+
+async def _my_lifetime_spending(info: GraphQLResolveInfo) -> float:
+    context: Call = info.context
+    return dollars(await context.read(credit.lifetime_spending, context.caller.account_id))
+
+
+async def _am_i_under_balance(info: GraphQLResolveInfo) -> bool:
+    """Only where accounts have to pay in advance."""
+    context: Call = info.context
+    enforced = context.podd.settings.billing.mode == "enforce"
+    return enforced and await context.read(credit.balance, context.caller.account_id) <= 0
+
+
 async def _my_spending(info: GraphQLResolveInfo) -> float:
     context: Call = info.context
-    everything = await context.read(pod_verbs.listed, context.caller)
-    return dollars(sum(pod.price for pod in everything if pod.workload.desired is Desired.RUNNING))
+    return dollars(await context.read(charges.hourly, context.caller.account_id))

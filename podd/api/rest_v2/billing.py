@@ -1,6 +1,6 @@
-"""/v2/billing: there is no ledger yet and nothing is charged: no records, and all totals are 0."""
+"""/v2/billing: what was charged, from the ledger. What podd does not sell has no records and zero totals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,16 +9,46 @@ from litestar.handlers import HTTPRouteHandler
 
 from podd.api.rest_v2.log_stream import millis
 from podd.api.rest_v2.operation import Call, operation
-from podd.api.shown import instant
-from podd.domain.account import require
+from podd.api.shown import dollars, instant
+from podd.domain import billing as items
+from podd.domain import history
 from podd.domain.errors import Invalid
+from podd.domain.history import Spent, Sum
+from podd.services import credit
 from podd.wire import rest_v2 as wire
 
-_EVERYTHING = """
-    podGpuAmount podCpuAmount podDiskAmount serverlessGpuAmount serverlessCpuAmount serverlessDiskAmount
-    serverlessFeeAmount storageStandardAmount storageHighPerformanceAmount endpointAmount clusterGpuAmount
-    clusterDiskAmount clusterNetworkingAmount
-"""
+Amounts = Mapping[str, tuple[str, ...]]
+"""Fields of a report, each with the items of the ledger it sums."""
+
+_PODS: Amounts = {
+    "gpuAmount": (items.POD_GPU,),
+    "cpuAmount": (items.POD_CPU,),
+    "diskAmount": (items.POD_DISK, items.POD_VOLUME),
+}
+_SERVERLESS: Amounts = {
+    "gpuAmount": (items.SERVERLESS_GPU,),
+    "cpuAmount": (items.SERVERLESS_CPU,),
+    "diskAmount": (),
+    "feeAmount": (),
+}
+_VOLUMES: Amounts = {"standardAmount": (items.NETWORK_VOLUME,), "highPerformanceAmount": ()}
+_CLUSTERS: Amounts = {"gpuAmount": (), "diskAmount": (), "networkingAmount": ()}
+_EVERYTHING: Amounts = {
+    "podGpuAmount": _PODS["gpuAmount"],
+    "podCpuAmount": _PODS["cpuAmount"],
+    "podDiskAmount": _PODS["diskAmount"],
+    "serverlessGpuAmount": _SERVERLESS["gpuAmount"],
+    "serverlessCpuAmount": _SERVERLESS["cpuAmount"],
+    "serverlessDiskAmount": (),
+    "serverlessFeeAmount": (),
+    "storageStandardAmount": _VOLUMES["standardAmount"],
+    "storageHighPerformanceAmount": (),
+    "endpointAmount": (),
+    "clusterGpuAmount": (),
+    "clusterDiskAmount": (),
+    "clusterNetworkingAmount": (),
+}
+
 _DEFAULT_DAYS = 30
 _MOST_BUCKETS = 10_000
 _FIRST_YEAR = 1970
@@ -26,27 +56,46 @@ _LAST = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp() * 1000) - 1
 
 
 def _report(
-    *paths: str, id: str, summary: str, amounts: str = "", filter: str = "", unique: str = ""
+    *paths: str,
+    id: str,
+    summary: str,
+    amounts: Amounts,
+    name: str = "",
+    unique: str = "",
+    key: Callable[[Spent], str] = lambda _: "",
 ) -> HTTPRouteHandler:
-    """A report whose totals are `totalAmount` and `amounts`. `filter` names the query's own resource."""
+    """A report with `totalAmount` and `amounts`, by time bucket and, where there is a `name` for it in query
+    and records, by `key`."""
 
     async def report(call: Call, query: wire.BillingQuery) -> wire.BillingReport:
-        require(call.caller, "billing.read")
         start, end = window(query, call.api.now)
+        of = tuple(item for parts in amounts.values() for item in parts)
         resolved: dict[str, Any] = {
             "startTime": _shown(start),
             "endTime": _shown(end),
             "bucketSize": query.bucket_size,
         }
-        if filter:
-            resolved[filter] = query.model_dump(by_alias=True)[filter]
+        found = await call.read(credit.spent, call.caller, start, end, of)
+        if name:
+            resolved[name] = wanted = query.model_dump(by_alias=True)[name]
+            found = [one for one in found if wanted in (None, key(one))]
+        sums = history.grouped(found, query.bucket_size, key)
+        records = [
+            {
+                "startTime": _shown(begin),
+                "endTime": _shown(history.following(query.bucket_size, begin)),
+                **_amounts(sum_, amounts),
+                **({name: group} if name else {}),
+            }
+            for (begin, group), sum_ in sums.items()
+        ]
         metadata = {
             "query": resolved,
-            "recordCount": 0,
-            **({unique: 0} if unique else {}),
-            "totals": dict.fromkeys(["totalAmount", *amounts.split()], 0),
+            "recordCount": len(records),
+            **({unique: len({group for _, group in sums})} if unique else {}),
+            "totals": _amounts(history.total(found), amounts),
         }
-        return wire.BillingReport(records=[], metadata=metadata)
+        return wire.BillingReport(records=records, metadata=metadata)
 
     report.__doc__ = summary
     made = operation(HttpMethod.GET, *paths, id=id, query=wire.BillingQuery, answer=wire.BillingReport)
@@ -59,34 +108,42 @@ HANDLERS = [
         "/billing/pods",
         id="listPodBilling",
         summary="What pods cost.",
-        amounts="gpuAmount cpuAmount diskAmount",
-        filter="podId",
+        amounts=_PODS,
+        name="podId",
         unique="uniquePodCount",
+        key=lambda one: one.resource,
     ),
     _report(
         "/billing/serverless",
         id="listServerlessBilling",
         summary="What serverless endpoints cost.",
-        amounts="gpuAmount cpuAmount diskAmount feeAmount",
-        filter="serverlessId",
+        amounts=_SERVERLESS,
+        name="serverlessId",
         unique="uniqueServerlessCount",
+        key=lambda one: one.group,
     ),
-    _report("/billing/endpoints", id="listEndpointBilling", summary="What RunPod's public endpoints cost."),
+    _report(
+        "/billing/endpoints",
+        id="listEndpointBilling",
+        summary="What RunPod's public endpoints cost.",
+        amounts={},
+    ),
     _report(
         "/billing/network-volumes",
         "/billing/networkvolumes",
         id="listNetworkVolumeBilling",
         summary="What network volumes cost.",
-        amounts="standardAmount highPerformanceAmount",
-        filter="networkVolumeId",
+        amounts=_VOLUMES,
+        name="networkVolumeId",
         unique="uniqueNetworkVolumeCount",
+        key=lambda one: one.resource,
     ),
     _report(
         "/billing/clusters",
         id="listClusterBilling",
         summary="What clusters cost.",
-        amounts="gpuAmount diskAmount networkingAmount",
-        filter="clusterId",
+        amounts=_CLUSTERS,
+        name="clusterId",
         unique="uniqueClusterCount",
     ),
 ]
@@ -94,35 +151,34 @@ HANDLERS = [
 
 def window(query: wire.BillingQuery, now: int) -> tuple[datetime, datetime]:
     """The whole buckets a report covers: the last n, or from start to end. Raises Invalid, Malformed."""
-    floor, following = _BUCKETS[query.bucket_size]
+    bucket = query.bucket_size
     if query.last_n is not None:
         if query.start_time or query.end_time:
             raise Invalid("lastN excludes startTime and endTime.")
-        return _last(query.last_n, floor, following, _date(now))
+        return _last(query.last_n, bucket, _date(now))
     end = _date(millis(query.end_time, "query.endTime")) if query.end_time else _date(now)
     default = _date(now) - timedelta(days=_DEFAULT_DAYS)
     start = _date(millis(query.start_time, "query.startTime")) if query.start_time else default
     if start >= end:
         raise Invalid("startTime must be before endTime.")
-    return floor(start), _ceiling(end, floor, following)
+    return history.floor(bucket, start), history.ceiling(bucket, end)
 
 
 # Private
 
-Step = Callable[[datetime], datetime]
+
+def _amounts(sum_: Sum, amounts: Amounts) -> dict[str, float]:
+    parts = {name: sum(sum_.amounts.get(item, 0) for item in of) for name, of in amounts.items()}
+    return {"totalAmount": dollars(sum_.amount), **{name: dollars(nano) for name, nano in parts.items()}}
 
 
-def _last(count: int, floor: Step, following: Step, now: datetime) -> tuple[datetime, datetime]:
-    start = end = following(floor(now))
+def _last(count: int, bucket: history.Bucket, now: datetime) -> tuple[datetime, datetime]:
+    start = end = history.following(bucket, history.floor(bucket, now))
     for _ in range(min(count, _MOST_BUCKETS)):
         if start.year <= _FIRST_YEAR:
             break
-        start = floor(start - timedelta(microseconds=1))
+        start = history.floor(bucket, start - timedelta(microseconds=1))
     return start, end
-
-
-def _ceiling(at: datetime, floor: Step, following: Step) -> datetime:
-    return at if floor(at) == at else following(floor(at))
 
 
 def _date(at: int) -> datetime:
@@ -133,32 +189,3 @@ def _date(at: int) -> datetime:
 
 def _shown(at: datetime) -> str | None:
     return instant(round(at.timestamp() * 1000))
-
-
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _day(at: datetime) -> datetime:
-    return _hour(at).replace(hour=0)
-
-
-def _week(at: datetime) -> datetime:
-    return _day(at) - timedelta(days=at.weekday())
-
-
-def _month(at: datetime) -> datetime:
-    return _day(at).replace(day=1)
-
-
-def _year(at: datetime) -> datetime:
-    return _month(at).replace(month=1)
-
-
-_BUCKETS: dict[wire.BillingBucketSize, tuple[Step, Step]] = {
-    "hour": (_hour, lambda at: at + timedelta(hours=1)),
-    "day": (_day, lambda at: at + timedelta(days=1)),
-    "week": (_week, lambda at: at + timedelta(weeks=1)),
-    "month": (_month, lambda at: _month(at + timedelta(days=31))),
-    "year": (_year, lambda at: _year(at + timedelta(days=366))),
-}

@@ -10,7 +10,7 @@ from podd.domain.volume import NetworkVolume
 
 
 def user_view(account: Account) -> View:
-    """An account's own fields. Credit and limits come with billing; until then nothing is charged."""
+    """An account's own fields."""
     return {
         "id": account.id,
         "authId": account.id,
@@ -19,11 +19,7 @@ def user_view(account: Account) -> View:
         "flashApps": [],
         "savingsPlans": [],
         "dailyCharges": [],
-        "billing": _no_billing,
         "serverlessDiscount": None,
-        "clientBalance": 0,
-        "clientLifetimeSpend": 0,
-        "underBalance": False,
         "minBalance": 0,
         "notifyPodsStale": True,
         "notifyPodsGeneral": True,
@@ -65,18 +61,3 @@ def volume_view(volume: NetworkVolume, machine: Machine) -> View:
         "size": volume.size,
         "dataCenterId": machine.data_center_id,
     }
-
-
-def _no_billing(_info: object, input: View | None = None) -> View:  # noqa: ARG001 - nothing in any step
-    return {
-        "gpuCloud": [],
-        "cpuCloud": [],
-        "serverless": _no_serverless_billing,
-        "runpodEndpoint": [],
-        "storage": [],
-        "summary": [],
-    }
-
-
-def _no_serverless_billing(_info: object, input: View | None = None) -> list[View]:  # noqa: ARG001
-    return []
