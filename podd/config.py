@@ -182,6 +182,8 @@ class Limits(_Section):
     container_disk_gb: Positive = 50
     # The container engine
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    engine_calls_at_once: Positive = 16
+    engine_stops_at_once: Positive = 64
 
 
 class Prices(_Section):

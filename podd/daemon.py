@@ -186,6 +186,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_AFTER):
                 await reconciler.drain()
+        reconciler.close()
         leaving.set()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)

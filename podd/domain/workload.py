@@ -60,6 +60,9 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
+    """`restart_of` is the start (`started_at`) that is to be followed by another one, 0 for none: a name for
+    one run of the container, which no change of the clock can make true of another."""
+
     id: str
     kind: Kind
     account_id: str
@@ -78,7 +81,7 @@ class Workload:
     restarts: int = 0
     failures: int = 0
     retry_at: int = 0
-    restart_at: int = 0
+    restart_of: int = 0
     reason: str = ""
     created_at: int = 0
     changed_at: int = 0

@@ -95,7 +95,8 @@ class _Waiting:
 
 class Store:
     """The open database file. After each commit, from the writer thread, `on_commit` hears which bells to
-    ring and `on_told` what changed."""
+    ring and `on_told` what changed. `changes` grows with every commit that changed a row: who reads it first
+    and the rows then knows later whether these may be others by now."""
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class Store:
         self._on_told = on_told
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
+        self.changes = 0
         self._door = threading.Lock()
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
@@ -193,7 +195,9 @@ class Store:
         while running:
             batch, running = self._next_batch()
             if batch:
-                self._settle(batch, _commit_together(connection, batch))
+                failure = _commit_together(connection, batch)
+                self.changes = connection.total_changes
+                self._settle(batch, failure)
         connection.close()
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:

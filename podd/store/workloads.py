@@ -40,6 +40,16 @@ def every(db: Reader) -> list[Workload]:
     return _workloads(db)
 
 
+def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
+    """All but those at rest: stopped, with nothing left of their containers. Those of `ids` in any case."""
+    return _workloads(
+        db,
+        "WHERE desired IN ('RUNNING', 'TERMINATED') OR phase != 'NONE' "
+        "OR id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+
+
 def change(tx: Tx, workload_id: str, **values: Any) -> int:
     """Set columns of a workload; the number of rows touched. Enumerations may be given as such."""
     return tx.update("workloads", workload_id, values)
@@ -278,7 +288,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         restarts=row["restarts"],
         failures=row["failures"],
         retry_at=row["retry_at"],
-        restart_at=row["restart_at"],
+        restart_of=row["restart_of"],
         reason=row["reason"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],
