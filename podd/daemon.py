@@ -67,14 +67,16 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, leaving.set)
     async with _running(settings, WallClock()) as servers:
         stopped = asyncio.create_task(_first_to_stop(servers))
-        await asyncio.wait(
-            [asyncio.create_task(leaving.wait()), stopped], return_when=asyncio.FIRST_COMPLETED
-        )
+        asked = asyncio.create_task(leaving.wait())
+        await asyncio.wait([asked, stopped], return_when=asyncio.FIRST_COMPLETED)
+        exit_code = 0 if leaving.is_set() else 1  # the service manager starts us again after a failure
+        if exit_code:
+            log.error("a server ended by itself", reason=str(stopped.result()))
         log.info("leaving")
     log.info("left")
     # Everything is stored and closed. A thread that still waits for the engine must not hold us up.
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(exit_code)
 
 
 @contextlib.asynccontextmanager
@@ -248,9 +250,11 @@ def _host(settings: Settings, cuda_version: str | None) -> Host:
     )
 
 
-async def _first_to_stop(servers: list[Server]) -> None:
+async def _first_to_stop(servers: list[Server]) -> BaseException | None:
+    """What the first server to stop has ended with."""
     tasks = [server.task for server in servers if server.task is not None]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return next(iter(done)).exception()
 
 
 # Small things

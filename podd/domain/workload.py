@@ -3,7 +3,7 @@
 `desired` is what somebody wants, `phase` what was last seen. Only the reconciler sets the phase.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from podd.domain.container import GpuRef, container_name
@@ -47,7 +47,7 @@ class Needs:
     image: str
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    env: dict[str, str]
+    env: dict[str, str] = field(hash=False)
     ports: tuple[Port, ...] = ()
     cpus: int
     memory: int
@@ -90,6 +90,11 @@ class Workload:
     @property
     def gpu_uuids(self) -> tuple[str, ...]:
         return tuple(gpu.uuid for gpu in self.gpus)
+
+    @property
+    def at_rest(self) -> bool:
+        """It should not run, and nothing is left of a container: only somebody's wish changes that."""
+        return self.desired is not Desired.RUNNING and self.phase is Phase.NONE
 
     @property
     def container_name(self) -> str:

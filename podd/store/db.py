@@ -27,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Params = Sequence[Any] | dict[str, Any]
 Row = dict[str, Any]
+Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 MAX_BATCH = 256
 LEAVING = "podd is shutting down; send the request again shortly."
@@ -39,9 +40,13 @@ class Reader:
         self._connection = connection
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
+        names, found = self.table(sql, params)
+        return [dict(zip(names, values, strict=True)) for values in found]
+
+    def table(self, sql: str, params: Params = ()) -> Table:
+        """The names of the columns, and the rows as tuples."""
         cursor = self._connection.execute(sql, params)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        return tuple(column[0] for column in cursor.description), cursor.fetchall()
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
         found = self.rows(sql, params)
