@@ -33,7 +33,7 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, dispatch, pods, workloads
+from podd.services import autoscale, dispatch, history, pods, workloads
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -165,6 +165,9 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
 
+    async def forget(now: int) -> None:
+        await history.tick(podd, now)
+
     loops = Loops(
         [
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
@@ -173,6 +176,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("pods", 1, look_at_pods),
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
+            Loop("history", 300, forget),
         ],
         podd.bells,
         podd.clock,
