@@ -180,8 +180,13 @@ class Limits(_Section):
     spot_grace_seconds: Seconds = 5
     pod_start_failures: Positive = 5
     container_disk_gb: Positive = 50
+    # What is remembered
+    event_retention_seconds: Seconds = 2592000
+    events_per_subject: Positive = 1000
     # The container engine
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    engine_calls_at_once: Positive = 16
+    engine_stops_at_once: Positive = 64
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -35,7 +35,7 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, billing, dispatch, pods, webhooks, workloads
+from podd.services import autoscale, billing, dispatch, history, pods, webhooks, workloads
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -73,14 +73,16 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, leaving.set)
     async with _running(settings, WallClock()) as servers:
         stopped = asyncio.create_task(_first_to_stop(servers))
-        await asyncio.wait(
-            [asyncio.create_task(leaving.wait()), stopped], return_when=asyncio.FIRST_COMPLETED
-        )
+        asked = asyncio.create_task(leaving.wait())
+        await asyncio.wait([asked, stopped], return_when=asyncio.FIRST_COMPLETED)
+        exit_code = 0 if leaving.is_set() else 1  # the service manager starts us again after a failure
+        if exit_code:
+            log.error("a server ended by itself", reason=str(stopped.result()))
         log.info("leaving")
     log.info("left")
     # Everything is stored and closed. A thread that still waits for the engine must not hold us up.
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(exit_code)
 
 
 @contextlib.asynccontextmanager
@@ -178,6 +180,9 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
 
+    async def forget(now: int) -> None:
+        await history.tick(podd, now)
+
     loops = Loops(
         [
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
@@ -188,6 +193,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
+            Loop("history", 300, forget),
         ],
         podd.bells,
         podd.clock,
@@ -205,6 +211,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_AFTER):
                 await reconciler.drain()
+        reconciler.close()
         leaving.set()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)
@@ -265,9 +272,11 @@ def _host(settings: Settings, cuda_version: str | None) -> Host:
     )
 
 
-async def _first_to_stop(servers: list[Server]) -> None:
+async def _first_to_stop(servers: list[Server]) -> BaseException | None:
+    """What the first server to stop has ended with."""
     tasks = [server.task for server in servers if server.task is not None]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return next(iter(done)).exception()
 
 
 # Small things

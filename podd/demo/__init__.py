@@ -12,6 +12,7 @@ from pathlib import Path
 
 from podd.config import ConfigError, Settings, load, shipped
 from podd.demo.failure import DemoError
+from podd.demo.guard import guarded
 from podd.demo.images import Images
 from podd.demo.place import Ending, Place
 from podd.demo.pod import PodTour
@@ -47,8 +48,12 @@ def run(engine: str, config: Path | None) -> int:
     except (DemoError, ConfigError) as error:
         screen.print(f"podd demo: {error}", "red")
         return 2
-    screen.print("podd demo: a pod and a serverless job on this machine, and nothing left of them.\n")
+    return guarded(lambda: _tour(screen, engine, config, settings))
+
+
+def _tour(screen: Screen, engine: str, config: Path | None, settings: Settings) -> int:
     with Signals() as signals:
+        screen.print("podd demo: a pod and a serverless job on this machine, and nothing left of them.\n")
         place = Place(engine, config)
         images = Images(place)
         exit_code = 1

@@ -30,6 +30,7 @@ class Signals:
         for number in HEARD:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._hear)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `guard`
         return self
 
     def __exit__(self, *_: object) -> None:

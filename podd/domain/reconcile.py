@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from podd.domain.container import Container, ContainerState
-from podd.domain.workload import Desired, Phase, Workload
+from podd.domain.workload import LONGEST_RETRY, Desired, Phase, Workload
 
 LIVE = (ContainerState.CREATED, ContainerState.RUNNING, ContainerState.PAUSED)
 
@@ -128,7 +128,7 @@ def _follow(
     workload: Workload, container: Container, holders: Mapping[str, set[str]], now: int
 ) -> Step | None:
     """The container of the present generation exists: keep the books in step with it."""
-    if workload.restart_at > (container.started_at or 0):
+    if workload.restart_of and workload.restart_of == container.started_at:
         if container.state in (ContainerState.RUNNING, ContainerState.PAUSED):
             return Halt(workload.id, container.name, workload.grace)
         return _start(workload, holders, now)
@@ -141,7 +141,8 @@ def _follow(
 
 
 def _start(workload: Workload, holders: Mapping[str, set[str]], now: int) -> Step | None:
-    if now < workload.retry_at:
+    # A wait longer than any was noted before the clock was set back.
+    if now < workload.retry_at <= now + LONGEST_RETRY:
         return None
     if any(holders.get(uuid, set()) - {workload.id} for uuid in workload.gpu_uuids):
         return None

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from podd.domain.errors import Invalid
 
@@ -46,6 +47,7 @@ def parse_ports(text: str) -> tuple[Port, ...]:
     return tuple(ports)
 
 
+@lru_cache(maxsize=1024)
 def parse_command(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """dockerArgs as (entrypoint, command): shell-like words, or a JSON object with `entrypoint` and `cmd`.
 

@@ -3,7 +3,7 @@
 `desired` is what somebody wants, `phase` what was last seen. Only the reconciler sets the phase.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from podd.domain.container import GpuRef, container_name
@@ -47,7 +47,7 @@ class Needs:
     image: str
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    env: dict[str, str]
+    env: dict[str, str] = field(hash=False)
     ports: tuple[Port, ...] = ()
     cpus: int
     memory: int
@@ -60,6 +60,9 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
+    """`restart_of` is the start (`started_at`) that is to be followed by another one, 0 for none: a name for
+    one run of the container, which no change of the clock can make true of another."""
+
     id: str
     kind: Kind
     account_id: str
@@ -78,7 +81,7 @@ class Workload:
     restarts: int = 0
     failures: int = 0
     retry_at: int = 0
-    restart_at: int = 0
+    restart_of: int = 0
     reason: str = ""
     created_at: int = 0
     changed_at: int = 0
@@ -87,6 +90,11 @@ class Workload:
     @property
     def gpu_uuids(self) -> tuple[str, ...]:
         return tuple(gpu.uuid for gpu in self.gpus)
+
+    @property
+    def at_rest(self) -> bool:
+        """It should not run, and nothing is left of a container: only somebody's wish changes that."""
+        return self.desired is not Desired.RUNNING and self.phase is Phase.NONE
 
     @property
     def container_name(self) -> str:

@@ -10,8 +10,8 @@ from datetime import datetime
 from podd.domain import ledger as books
 from podd.domain.account import Account, Caller, require
 from podd.domain.errors import Invalid, NotFound
-from podd.domain.history import Spent
 from podd.domain.ledger import Posting
+from podd.domain.spending import Spent
 from podd.services.platform import Platform
 from podd.store import accounts, ledger
 from podd.store.db import Reader, Tx
@@ -53,7 +53,7 @@ def lifetime_spending(db: Reader, account_id: str) -> int:
     return ledger.spent_in_all(db, account_id)
 
 
-def history(db: Reader, caller: Caller, account: str, limit: int) -> tuple[Account, int, list[Posting]]:
+def statement(db: Reader, caller: Caller, account: str, limit: int) -> tuple[Account, int, list[Posting]]:
     """An account with its balance and its last postings, newest first. Raises NotFound."""
     require(caller, "credit.read")
     found = _account(db, account)

@@ -1,6 +1,7 @@
 """What every service needs to know about this installation. Made once, by the daemon."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from podd.config import Settings
@@ -85,7 +86,7 @@ class Platform:
             max_wait=int(limits.runsync_wait_max_seconds * 1000),
         )
 
-    @property
+    @cached_property
     def machine_id(self) -> str:
         """Twelve characters that name this machine to clients."""
         return self.keys.host_suffix("machine").ljust(12, "0")

@@ -212,7 +212,13 @@ def restart(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Po
     _check_running(pod, "restart")
     grace = podd.settings.limits.stop_grace_seconds
     workloads.change(
-        tx, pod.id, restart_at=now, failures=0, retry_at=0, grace=grace, **_changed("Restarted", now)
+        tx,
+        pod.id,
+        restart_of=pod.workload.started_at or 0,
+        failures=0,
+        retry_at=0,
+        grace=grace,
+        **_changed("Restarted", now),
     )
     events.add(tx, pod.id, "restarted", "restarted by its owner", now)
     tx.ring(RECONCILE)

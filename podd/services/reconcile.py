@@ -2,7 +2,8 @@
 
 Acting means talking to the engine, which is slow; it happens in threads, one step per workload at a
 time, and a failure stays with its workload. Only the recording opens a transaction. Nothing here is
-remembered that a new daemon could not see again.
+remembered that a new daemon could not see again. Where nothing changes, a tick asks the engine for its
+list and that is all.
 """
 
 import asyncio
@@ -36,17 +37,37 @@ from podd.ports import (
     StartRefused,
 )
 from podd.services import launch, registries, volumes, workloads
+from podd.services.lanes import Lanes
 from podd.services.platform import RECONCILE, Platform
 from podd.services.pulls import Pulls
 from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
-from podd.store.db import Tx
+from podd.store.db import Store, Tx
 
 log = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LAST_LINES = 5
+
+
+class Books:
+    """The workloads that a plan has to know, read again only when something was written since."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: tuple[int, frozenset[str]] | None = None
+        self._workloads: dict[str, Workload] = {}
+
+    async def of(self, contained: frozenset[str]) -> dict[str, Workload]:
+        """By id: all that should run or may have something left of them, and those of `contained`."""
+        # Taken first: what is written meanwhile is read now or makes the next call read again.
+        seen = (self._store.changes, contained)
+        if seen != self._seen:
+            found = await self._store.read(rows.awake, contained)
+            self._workloads = {workload.id: workload for workload in found}
+            self._seen = seen
+        return self._workloads
 
 
 @dataclass
@@ -62,6 +83,9 @@ class Reconciler:
         self._podd = podd
         self._engine = engine
         self._busy: dict[str, _Busy] = {}
+        limits = podd.settings.limits
+        self._lanes = Lanes(limits.engine_calls_at_once, limits.engine_stops_at_once)
+        self._books = Books(podd.store)
         self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
         self.engine_away = False
 
@@ -69,14 +93,13 @@ class Reconciler:
         # Whoever was busy when the engine was asked may have moved on since: it waits for the next look.
         busy = {workload_id: step.gpus for workload_id, step in self._busy.items()}
         try:
-            containers = await asyncio.to_thread(self._engine.list)
+            containers = await self._lanes.look(self._engine.list)
         except EngineAway as error:
             self._note_away(str(error))
             return
         self._note_back()
-        everything = await self._podd.store.read(rows.every)
-        known = {workload.id: workload for workload in everything}
-        for step in plan(everything, containers, busy, now):
+        known = await self._books.of(frozenset(container.workload_id for container in containers))
+        for step in plan(known.values(), containers, busy, now):
             self._begin(step, known.get(step.workload_id))
 
     async def sweep_volumes(self) -> None:
@@ -90,6 +113,9 @@ class Reconciler:
         """Wait for the steps under way; begin no more. Pulls are given up."""
         await self._pulls.cancel()
         await asyncio.gather(*(busy.task for busy in self._busy.values()), return_exceptions=True)
+
+    def close(self) -> None:
+        self._lanes.close()
 
     # Private
 
@@ -122,7 +148,7 @@ class Reconciler:
             await self._discard(step)
             return True
         if isinstance(step, Halt):
-            await asyncio.to_thread(self._engine.stop, step.container, step.grace)
+            await self._lanes.stop(self._engine.stop, step.container, step.grace)
             return True
         assert workload is not None, "only strays are unknown, and those are discarded"
         match step:
@@ -131,7 +157,7 @@ class Reconciler:
             case RecordRunning(container=container):
                 await self._write(workloads.note_running, workload, container, self._now())
             case RecordExit(container=container):
-                last = await asyncio.to_thread(self._last_lines, container)
+                last = await self._lanes.act(self._last_lines, container)
                 await self._write(workloads.note_exit, self._podd, workload, container, last, self._now())
                 log.info("main process ended", workload=workload.id, code=container and container.exit_code)
             case RecordGone():
@@ -179,14 +205,11 @@ class Reconciler:
                 launch.make_volume(mount.source)
             return self._engine.start(spec)
 
-        return await asyncio.to_thread(run)
+        return await self._lanes.act(run)
 
     async def _discard(self, step: Discard) -> None:
-        def discard() -> None:
-            self._engine.stop(step.container, step.grace)
-            self._engine.remove(step.container)
-
-        await asyncio.to_thread(discard)
+        await self._lanes.stop(self._engine.stop, step.container, step.grace)
+        await self._lanes.act(self._engine.remove, step.container)
         log.info("container removed", workload=step.workload_id, container=step.container)
 
     async def _let_go(self, workload: Workload) -> None:

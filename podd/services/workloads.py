@@ -35,8 +35,9 @@ def note_pull(tx: Tx, image: str, line: str, at: int) -> None:
 
 
 def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> None:
-    """The container runs."""
-    if current(tx, workload) is None:
+    """The container runs. A restart that was wished for before the step to it began is done."""
+    now = current(tx, workload)
+    if now is None:
         return
     workloads.change(
         tx,
@@ -47,6 +48,7 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         started_at=container.started_at,
         exit_code=None,
         reason="",
+        restart_of=0 if now.restart_of == workload.restart_of else now.restart_of,
     )
     events.add(tx, workload.id, "running", "container started", at)
     if workload.kind is Kind.WORKER:

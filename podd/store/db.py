@@ -27,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Params = Sequence[Any] | dict[str, Any]
 Row = dict[str, Any]
+Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 MAX_BATCH = 256
 LEAVING = "podd is shutting down; send the request again shortly."
@@ -39,9 +40,13 @@ class Reader:
         self._connection = connection
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
+        names, found = self.table(sql, params)
+        return [dict(zip(names, values, strict=True)) for values in found]
+
+    def table(self, sql: str, params: Params = ()) -> Table:
+        """The names of the columns, and the rows as tuples."""
         cursor = self._connection.execute(sql, params)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        return tuple(column[0] for column in cursor.description), cursor.fetchall()
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
         found = self.rows(sql, params)
@@ -105,7 +110,8 @@ class _Waiting:
 
 class Store:
     """The open database file. After each commit, from the writer thread, `on_commit` hears which bells to
-    ring and `on_told` what changed.
+    ring and `on_told` what changed. `changes` grows with every commit that changed a row: who reads it first
+    and the rows then knows later whether these may be others by now.
 
     `last_step`, if it is set, is run at the end of every verb, as a part of it: for what must always follow
     from a change, whoever makes it.
@@ -126,6 +132,7 @@ class Store:
         self._on_told = on_told
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
+        self.changes = 0
         self._door = threading.Lock()
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
@@ -209,7 +216,9 @@ class Store:
         while running:
             batch, running = self._next_batch()
             if batch:
-                self._settle(batch, _commit_together(connection, batch, self.last_step))
+                failure = _commit_together(connection, batch, self.last_step)
+                self.changes = connection.total_changes
+                self._settle(batch, failure)
         connection.close()
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:

@@ -33,3 +33,30 @@ def of(db: Reader, subject: str, limit: int = 100, after: int = 0) -> list[Event
         (subject, after, limit),
     )
     return [Event(**row) for row in reversed(rows)]
+
+
+# What an endpoint was released as is told for as long as there is the endpoint.
+_KEPT = "(kind IN ('created', 'released') AND subject IN (SELECT id FROM endpoints))"
+
+
+def forget_old(tx: Tx, before: int, most: int) -> int:
+    """Delete events of before that time, up to `most`; how many they were."""
+    return tx.run(
+        "DELETE FROM events WHERE id IN "
+        f"(SELECT id FROM events WHERE at < ? AND NOT {_KEPT} ORDER BY at LIMIT ?)",
+        (before, most),
+    )
+
+
+def forget_surplus(tx: Tx, keep: int, most: int) -> int:
+    """Delete all but the last `keep` events of each subject, up to `most`; how many they were."""
+    crowded = tx.rows("SELECT subject FROM events GROUP BY subject HAVING COUNT(*) > ?", (keep,))
+    gone = 0
+    for row in crowded:
+        gone += tx.run(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE subject = ? AND id < "
+            "(SELECT id FROM events WHERE subject = ? ORDER BY id DESC LIMIT 1 OFFSET ?) "
+            f"AND NOT {_KEPT} ORDER BY id LIMIT ?)",
+            (row["subject"], row["subject"], keep - 1, most - gone),
+        )
+    return gone

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from podd.domain.history import Spent
 from podd.domain.ledger import Posting
+from podd.domain.spending import Spent
 from podd.store.db import Reader, Tx
 
 

@@ -257,6 +257,18 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0005_restarts_by_run_and_events_by_age(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE workloads RENAME COLUMN restart_at TO restart_of;
+        CREATE INDEX workloads_by_state ON workloads (desired, phase);
+        CREATE INDEX events_by_age ON events (at);
+        """,
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0010_webhooks(db: Database) -> None:
     _script(
         db,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from podd.domain.container import GpuRef
@@ -11,6 +12,9 @@ from podd.domain.words import parse_ports
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired, Kind, Needs, Phase, PublishedPort, Workload
 from podd.store.db import Reader, Row, Tx
+
+Parts = tuple[tuple[tuple[str, Any], ...], ...]
+"""Rows of another table that belong to a workload, as what can be compared."""
 
 
 def insert(tx: Tx, workload: Workload) -> None:
@@ -38,6 +42,16 @@ def get(db: Reader, workload_id: str) -> Workload | None:
 
 def every(db: Reader) -> list[Workload]:
     return _workloads(db)
+
+
+def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
+    """All but those at rest: stopped, with nothing left of their containers. Those of `ids` in any case."""
+    return _workloads(
+        db,
+        "WHERE desired IN ('RUNNING', 'TERMINATED') OR phase != 'NONE' "
+        "OR id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
 
 
 def change(tx: Tx, workload_id: str, **values: Any) -> int:
@@ -229,7 +243,7 @@ def _needs(needs: Needs) -> Row:
 
 
 def _workloads(db: Reader, where: str = "", params: tuple[Any, ...] = ()) -> list[Workload]:
-    rows = db.rows(f"SELECT * FROM workloads {where} ORDER BY created_at, id", params)
+    columns, rows = db.table(f"SELECT * FROM workloads {where} ORDER BY created_at, id", params)
     if not rows:
         return []
     gpus = _grouped(
@@ -239,14 +253,24 @@ def _workloads(db: Reader, where: str = "", params: tuple[Any, ...] = ()) -> lis
         )
     )
     published = _grouped(db.rows("SELECT * FROM published_ports ORDER BY container_port"))
-    return [_workload(row, gpus.get(row["id"], []), published.get(row["id"], [])) for row in rows]
+    key = columns.index("id")
+    return [_once(columns, row, gpus.get(row[key], ()), published.get(row[key], ())) for row in rows]
 
 
-def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
+def _grouped(rows: list[Row]) -> dict[str, Parts]:
+    groups: dict[str, Parts] = {}
     for row in rows:
-        groups.setdefault(row["workload_id"], []).append(row)
+        workload_id = row["workload_id"]
+        groups[workload_id] = (*groups.get(workload_id, ()), tuple(row.items()))
     return groups
+
+
+@lru_cache(maxsize=4096)
+def _once(columns: tuple[str, ...], values: tuple[Any, ...], gpus: Parts, published: Parts) -> Workload:
+    """The workload of these rows. Most are read again and again and never change, and reading JSON is what
+    takes the time: equal rows are the same workload."""
+    row = dict(zip(columns, values, strict=True))
+    return _workload(row, [dict(gpu) for gpu in gpus], [dict(port) for port in published])
 
 
 def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
@@ -284,7 +308,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         restarts=row["restarts"],
         failures=row["failures"],
         retry_at=row["retry_at"],
-        restart_at=row["restart_at"],
+        restart_of=row["restart_of"],
         reason=row["reason"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],
@@ -293,36 +317,37 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
 
 
 def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:
-    rows = db.rows(
-        "SELECT pods.* FROM pods JOIN workloads ON workloads.id = pods.id "
-        f"WHERE {where} AND workloads.desired != 'TERMINATED' ORDER BY workloads.created_at, pods.id",
-        params,
+    chosen = (
+        "FROM pods JOIN workloads ON workloads.id = pods.id "
+        f"WHERE {where} AND workloads.desired != 'TERMINATED'"
     )
+    rows = db.rows(f"SELECT pods.* {chosen} ORDER BY workloads.created_at, pods.id", params)
     return [
         Pod(workload=workload, **{**row, "locked": bool(row["locked"])})
-        for workload, row in _with_workloads(db, rows)
+        for workload, row in _with_workloads(db, rows, chosen, params)
     ]
 
 
 def _workers(db: Reader, where: str, params: tuple[Any, ...]) -> list[Worker]:
+    chosen = f"FROM workers JOIN workloads ON workloads.id = workers.id WHERE {where}"
     rows = db.rows(
         "SELECT workers.*, (SELECT COUNT(*) FROM jobs WHERE jobs.worker_id = workers.id "
-        "AND jobs.status = 'IN_PROGRESS') AS held "
-        "FROM workers JOIN workloads ON workloads.id = workers.id "
-        f"WHERE {where} ORDER BY workloads.created_at, workers.id",
+        f"AND jobs.status = 'IN_PROGRESS') AS held {chosen} ORDER BY workloads.created_at, workers.id",
         params,
     )
     workers = []
-    for workload, row in _with_workloads(db, rows):
+    for workload, row in _with_workloads(db, rows, chosen, params):
         row.update(doors_closed=bool(row["doors_closed"]), gave_up=bool(row["gave_up"]))
         workers.append(Worker(workload=workload, **row))
     return workers
 
 
-def _with_workloads(db: Reader, rows: list[Row]) -> list[tuple[Workload, Row]]:
-    """Each row with the workload of its `id`, which is taken out of the row."""
+def _with_workloads(
+    db: Reader, rows: list[Row], chosen: str, params: tuple[Any, ...]
+) -> list[tuple[Workload, Row]]:
+    """Each row of those `chosen` with the workload of its `id`, which is taken out of the row."""
     if not rows:
         return []
-    marks = ", ".join("?" for _ in rows)
-    workloads = {w.id: w for w in _workloads(db, f"WHERE id IN ({marks})", tuple(r["id"] for r in rows))}
+    found = _workloads(db, f"WHERE id IN (SELECT workloads.id {chosen})", params)
+    workloads = {workload.id: workload for workload in found}
     return [(workloads[row.pop("id")], row) for row in rows]

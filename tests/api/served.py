@@ -258,6 +258,7 @@ class Served:
         for door in self._doors:
             await _end(door)
         await self.reconciler.drain()
+        self.reconciler.close()
         await asyncio.to_thread(self.podd.store.close)
         _idle_apps.append(self._app)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import eventually
+
 pytestmark = pytest.mark.e2e
 
 
@@ -71,6 +73,15 @@ def start(tmp_path: Path) -> Iterator[StartDemo]:
         demo.process.wait(60)
 
 
+@pytest.mark.parametrize("last", ["Start podd", "Create a pod", "List the pods"])
+def test_it_leaves_nothing_even_when_it_is_killed(start: StartDemo, last: str) -> None:
+    demo = start("--engine", "process")
+    demo.wait_to_say(last)
+    demo.process.kill()
+    demo.process.wait()
+    eventually(lambda: not demo.left(), 60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "last", ["a pod and a serverless job", "Start podd", "Create a pod", "Create a serverless endpoint"]
@@ -101,7 +112,7 @@ def test_without_the_engine_it_was_told_to_use_it_fails_and_says_what_to_do(star
 def test_when_its_daemon_dies_it_fails_and_leaves_nothing(start: StartDemo) -> None:
     demo = start("--engine", "process")
     demo.wait_to_say("Create a serverless endpoint")
-    for child in psutil.Process(demo.process.pid).children():
+    for child in psutil.Process(demo.process.pid).children(recursive=True):
         if "serve" in child.cmdline():
             child.kill()
 

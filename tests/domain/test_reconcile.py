@@ -11,6 +11,7 @@ from podd.domain.container import Container, ContainerState, GpuRef, container_n
 from podd.domain.reconcile import (
     LIVE,
     Discard,
+    Halt,
     RecordExit,
     RecordGone,
     RecordRunning,
@@ -18,7 +19,7 @@ from podd.domain.reconcile import (
     Step,
     plan,
 )
-from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
+from podd.domain.workload import LONGEST_RETRY, Desired, Kind, Needs, Phase, Workload
 
 NOW = 1_000_000
 NOBODY: Mapping[str, frozenset[str]] = {}
@@ -35,6 +36,7 @@ def should(
     started_at: int | None = None,
     exited_at: int | None = None,
     retry_at: int = 0,
+    restart_of: int = 0,
 ) -> Workload:
     return Workload(
         id=id,
@@ -49,6 +51,7 @@ def should(
         started_at=started_at,
         exited_at=exited_at,
         retry_at=retry_at,
+        restart_of=restart_of,
     )
 
 
@@ -123,6 +126,26 @@ TABLE: dict[str, tuple[list[Workload], list[Container], list[Step]]] = {
     ),
     "it vanished after it had ended": ([should(phase=Phase.EXITED, exited_at=9)], [], [Start("w")]),
     "a start failed and waits": ([should(retry_at=NOW + 1)], [], []),
+    "its wait was noted before the clock was set back": (
+        [should(retry_at=NOW + LONGEST_RETRY + 1)],
+        [],
+        [Start("w")],
+    ),
+    "the run that is to be followed by another goes on": (
+        [should(phase=Phase.RUNNING, started_at=5, restart_of=5)],
+        [running],
+        [Halt("w", "podd-w-2", 7)],
+    ),
+    "the run that is to be followed by another has ended": (
+        [should(phase=Phase.RUNNING, started_at=5, restart_of=5)],
+        [ended],
+        [Start("w")],
+    ),
+    "it was started again, not recorded, at an earlier time than before": (
+        [should(phase=Phase.RUNNING, started_at=6, restart_of=6)],
+        [running],
+        [RecordRunning("w", running)],
+    ),
     "a start failed and its wait is over": ([should(retry_at=NOW)], [], [Start("w")]),
     # A container of the past
     "a stale generation runs": ([should(phase=Phase.RUNNING)], [old], [Discard("w", "podd-w-1", 7)]),
@@ -272,6 +295,7 @@ workloads = st.builds(
     started_at=st.sampled_from([None, 5]),
     exited_at=st.sampled_from([None, 9]),
     retry_at=st.sampled_from([0, NOW + 1]),
+    restart_of=st.sampled_from([0, 5]),
 )
 containers = st.builds(
     there,
@@ -362,7 +386,10 @@ def carry_out(step: Step, books: dict[str, Workload], world: dict[str, Container
     match step:
         case Start(id):
             w = books[id]
-            world[w.container_name] = there(RUNNING, id=id, generation=w.generation, gpus=w.gpu_uuids)
+            run = there(RUNNING, id=id, generation=w.generation, gpus=w.gpu_uuids, started_at=6)
+            world[w.container_name] = run
+        case Halt(container=name):
+            world[name] = replace(world[name], state=EXITED, finished_at=9)
         case Discard(container=name):
             del world[name]
         case RecordRunning(id, container):

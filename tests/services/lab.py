@@ -189,11 +189,13 @@ class Lab:
 
     def close(self) -> None:
         self.engine.thaw()
+        self.reconciler.close()
         self.podd.store.close()
         self._runner.close()
 
     def restart(self) -> None:
         """The daemon is gone at once, and another one starts. The containers do not notice."""
+        self.reconciler.close()
         self.podd.store.close()
         self.engine.dead = False
         self._start()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from podd.domain.billing import NETWORK_VOLUME, POD_CPU, POD_DISK, POD_GPU, POD_VOLUME, SERVERLESS_GPU
-from podd.domain.history import Spent
 from podd.domain.ledger import credit
 from podd.domain.meter import Moment
+from podd.domain.spending import Spent
 from podd.services import billing, volumes
 from podd.store import ledger
 from podd.store.db import Params, Reader, Row, Tx

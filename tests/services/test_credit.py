@@ -31,7 +31,7 @@ def test_a_deposit_has_a_least_and_a_most(lab: Lab, amount: int) -> None:
 def test_a_correction_goes_either_way_and_keeps_its_reason(lab: Lab) -> None:
     assert correct(lab, -3, key="1") == -3
     assert correct(lab, 5, key="2") == 2
-    account, balance, postings = lab.ask(credit.history, OPERATOR, "ada@example.org", 10)
+    account, balance, postings = lab.ask(credit.statement, OPERATOR, "ada@example.org", 10)
     assert (account.id, balance) == (lab.caller.account_id, 2)
     assert [(posting.amount, posting.text) for posting in postings] == [
         (5, "typed wrong"),
@@ -46,7 +46,7 @@ def test_only_the_operator_posts_and_only_to_accounts(lab: Lab) -> None:
     with pytest.raises(Forbidden):
         lab.do(credit.deposit, lab.podd, lab.caller, "ada@example.org", 10 * DOLLAR, "", "1", lab.now)
     with pytest.raises(Forbidden):
-        lab.ask(credit.history, lab.caller, "ada@example.org", 1)
+        lab.ask(credit.statement, lab.caller, "ada@example.org", 1)
     with pytest.raises(NotFound, match="podd account create"):
         deposit(lab, 10 * DOLLAR, account="eve@example.org")
 

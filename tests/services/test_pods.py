@@ -308,6 +308,35 @@ def test_a_restarted_pod_keeps_its_container(lab: Lab) -> None:
     assert after.started_at == lab.now
 
 
+def test_a_clock_that_is_set_back_after_a_restart_causes_no_other(lab: Lab) -> None:
+    pod = lab.pod()
+    lab.settle()
+    lab.pass_time(hours=2)
+    lab.do(pods.restart, lab.podd, lab.caller, pod.id, lab.now)
+    lab.pass_time(hours=-1)
+    lab.engine.calls.clear()
+    lab.settle()
+    asked = [call[0] for call in lab.engine.calls if call[0] in ("stop", "start", "remove")]
+    assert asked == ["stop", "start"]
+    assert lab.look(pod).workload.started_at == lab.now
+    lab.settle()
+    assert [call[0] for call in lab.engine.calls if call[0] in ("stop", "start", "remove")] == asked
+
+
+def test_a_wish_for_a_restart_while_the_container_starts_again_is_kept(lab: Lab) -> None:
+    """Its container is halted and on its way up: who asks now asks for another run than that one."""
+    pod = lab.pod()
+    lab.settle()
+    lab.pass_time(seconds=60)
+    lab.do(pods.restart, lab.podd, lab.caller, pod.id, lab.now)
+    lab.settle()
+    lab.pass_time(seconds=60)
+    lab.do(pods.restart, lab.podd, lab.caller, pod.id, lab.now)
+    lab.settle()
+    assert lab.look(pod).workload.started_at == lab.now
+    assert lab.engine.asked.count("start") == 3
+
+
 def test_an_edited_pod_runs_its_new_image(lab: Lab) -> None:
     pod = lab.pod(ports="22/tcp,80/http", volume=5)
     lab.settle()

@@ -2,6 +2,7 @@
 at any moment."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from podd.domain.container import ContainerState
 from podd.domain.workload import Desired, Phase
 from podd.ports import EngineAway, EngineError, ImageMissing
 from podd.services import workloads
+from podd.store import workloads as rows
 from tests.fakes import FakeEngine
 from tests.services.conftest import NewLab
 from tests.services.lab import DOLLAR, IMAGE, RTX4090, Died, Lab
@@ -48,6 +50,50 @@ def test_a_look_at_what_is_as_it_should_be_changes_nothing(lab: Lab) -> None:
     before, lab.engine.calls[:] = lab.workloads(), []
     assert not lab.reconcile()
     assert (lab.workloads(), lab.engine.calls) == (before, [("list",)])
+
+
+def test_a_look_reads_the_books_only_when_they_have_changed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = lab.pod()
+    lab.settle()
+    lab.reconcile()
+    asked: list[str] = []
+    read = lab.podd.store.read
+
+    def count(question: Any, *args: Any) -> Any:
+        asked.append(question.__name__)
+        return read(question, *args)
+
+    monkeypatch.setattr(lab.podd.store, "read", count)
+    written = lab.podd.store.changes
+    for _ in range(3):
+        lab.reconcile()
+    assert (asked, lab.podd.store.changes) == ([], written)
+    lab.stop(pod)
+    lab.reconcile()
+    assert asked == ["awake"]
+
+
+def test_pods_at_rest_are_not_looked_at(lab: Lab) -> None:
+    resting, running = lab.pod(), lab.pod()
+    lab.settle()
+    lab.stop(resting)
+    lab.settle()
+    assert [workload.id for workload in lab.ask(rows.awake, [])] == [running.id]
+
+
+def test_a_container_of_a_pod_at_rest_is_removed(lab: Lab) -> None:
+    """Nobody looks at such a pod; its container is what it is noticed by."""
+    pod = lab.pod()
+    lab.settle()
+    spec = lab.engine.spec(f"podd-{pod.id}-1")
+    lab.stop(pod)
+    lab.settle()
+    lab.engine.start(spec)
+    lab.settle()
+    assert lab.engine.list() == []
+    assert lab.look(pod).workload.desired is Desired.STOPPED
 
 
 def test_a_stopped_pods_container_is_gone_and_its_volume_is_not(lab: Lab) -> None:
@@ -342,6 +388,23 @@ def test_a_slow_step_holds_up_nobody_else(lab: Lab) -> None:
         lab.until(lambda: lab.engine.running() == [])
     lab.settle()
     assert lab.engine.running() == [f"podd-{slow.id}-1"]
+
+
+def test_containers_that_take_their_time_to_stop_hold_up_nothing_else(new_lab: NewLab) -> None:
+    """More of them than may stop at once: the engine is still looked at, and what should run is started."""
+    lab = new_lab("a" * 36 + "b", engine_stops_at_once=4)
+    slow = [lab.pod() for _ in range(36)]  # more than any pool of threads has by default
+    lab.settle()
+    with lab.engine.holding("stop"):
+        for pod in slow:
+            lab.stop(pod)
+        lab.begin()
+        lab.until(lambda: lab.engine.asked.count("stop") == 4)
+        other = lab.pod(gpu_type_ids=(RTX4090,))
+        assert lab.begin() == 1
+        lab.until(lambda: f"podd-{other.id}-1" in lab.engine.running())
+    lab.settle()
+    assert lab.engine.running() == [f"podd-{other.id}-1"]
 
 
 def test_a_gpu_on_its_way_into_a_container_is_not_put_into_another(lab: Lab) -> None:

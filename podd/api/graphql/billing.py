@@ -10,8 +10,8 @@ from podd.api.context import Call
 from podd.api.graphql.views import View
 from podd.api.shown import dollars, instant
 from podd.domain import billing as items
-from podd.domain import history
-from podd.domain.history import Bucket, Spent, Sum
+from podd.domain import spending
+from podd.domain.spending import Bucket, Spent, Sum
 from podd.services import credit
 
 SPAN = timedelta(days=30)
@@ -39,14 +39,14 @@ async def mine(info: GraphQLResolveInfo, input: View | None = None) -> View:
     call: Call = info.context
     bucket = _BUCKETS.get((input or {}).get("granularity") or "DAILY", "day")
     now = datetime.fromtimestamp(call.now / 1000, UTC)
-    begin, end = history.floor(bucket, now - SPAN), history.ceiling(bucket, now)
+    begin, end = spending.floor(bucket, now - SPAN), spending.ceiling(bucket, now)
     spent = await call.read(credit.spent, call.caller, begin, end, items.ITEMS)
 
     def serverless(_info: object, input: View | None = None) -> list[View]:
         name, key = _GROUPS.get((input or {}).get("groupBy") or "ENDPOINT", _GROUPS["ENDPOINT"])
         return [
             {**_time_and_amount(begin, sum_), name: group}
-            for (begin, group), sum_ in history.grouped(_of(spent, items.OF_WORKERS), bucket, key).items()
+            for (begin, group), sum_ in spending.grouped(_of(spent, items.OF_WORKERS), bucket, key).items()
         ]
 
     return {
@@ -70,13 +70,13 @@ def _of(spent: list[Spent], of: tuple[str, ...]) -> list[Spent]:
 
 
 def _together(spent: list[Spent], bucket: Bucket) -> dict[tuple[datetime, str], Sum]:
-    return history.grouped(spent, bucket, lambda _: "")
+    return spending.grouped(spent, bucket, lambda _: "")
 
 
 def _compute(spent: list[Spent], bucket: Bucket, name: str) -> list[View]:
     return [
         {**_time_and_amount(begin, sum_), name: group}
-        for (begin, group), sum_ in history.grouped(spent, bucket, lambda one: one.gpu_type_id).items()
+        for (begin, group), sum_ in spending.grouped(spent, bucket, lambda one: one.gpu_type_id).items()
     ]
 
 

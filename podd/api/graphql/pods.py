@@ -1,5 +1,8 @@
 """Pods."""
 
+from collections.abc import Callable
+from functools import cache
+
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
@@ -12,6 +15,7 @@ from podd.api.graphql.volumes import show_volume
 from podd.domain import account as who
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod, PodRequest
+from podd.domain.volume import NetworkVolume
 from podd.services import pods
 from podd.store import volumes
 from podd.store.db import Reader
@@ -91,9 +95,10 @@ async def mine(info: GraphQLResolveInfo) -> list[View]:
 def show_pods(db: Reader, context: Call, found: list[Pod]) -> list[View]:
     podd = context.podd
     types = podd.gpu_types(db)
+    volume_of = cache(lambda volume_id: volumes.get(db, volume_id))
     use, load = context.api.telemetry.gpus, context.api.telemetry.containers
     return [
-        {**pod_view(pod, podd, types, load, use, context.now), **_what_it_names(db, context, pod)}
+        {**pod_view(pod, podd, types, load, use, context.now), **_what_it_names(context, pod, volume_of)}
         for pod in found
     ]
 
@@ -124,8 +129,9 @@ async def _show(context: Call, found: Pod) -> View:
     return (await context.read(show_pods, context, [found]))[0]
 
 
-def _what_it_names(db: Reader, context: Call, pod: Pod) -> View:
-    volume = volumes.get(db, pod.workload.needs.network_volume_id)
+def _what_it_names(context: Call, pod: Pod, volume_of: Callable[[str], NetworkVolume | None]) -> View:
+    volume_id = pod.workload.needs.network_volume_id
+    volume = volume_of(volume_id) if volume_id else None
     flavour = context.podd.catalogue.flavour(pod.cpu_flavor_id)
     return {
         "networkVolume": show_volume(context, volume) if volume else None,

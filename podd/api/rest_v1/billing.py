@@ -12,9 +12,9 @@ from podd.api.context import Call
 from podd.api.rest_v1.call import errors
 from podd.api.shown import dollars, instant
 from podd.domain import billing as items
-from podd.domain import history
+from podd.domain import spending
 from podd.domain.errors import Invalid
-from podd.domain.history import Spent, Sum
+from podd.domain.spending import Spent, Sum
 from podd.services import credit
 from podd.wire import rest_v1 as wire
 
@@ -79,7 +79,7 @@ async def volume_billing(
         for one in await _spent(call, bucket_size, start_time, end_time, (items.NETWORK_VOLUME,))
         if network_volume_id in ("", one.resource)
     ]
-    sizes = history.grouped(spent, bucket_size, lambda one: one.resource)
+    sizes = spending.grouped(spent, bucket_size, lambda one: one.resource)
     return [
         wire.NetworkVolumeBillingRecord(
             time=_time(begin),
@@ -88,7 +88,7 @@ async def volume_billing(
             highPerformanceStorageAmount=0,
             highPerformanceStorageDiskSpaceBilledGb=0,
         )
-        for (begin, _), sum_ in history.grouped(spent, bucket_size, lambda _: "").items()
+        for (begin, _), sum_ in spending.grouped(spent, bucket_size, lambda _: "").items()
     ]
 
 
@@ -111,7 +111,7 @@ _ENDPOINT_KEYS: dict[EndpointGrouping, Key] = {
 
 
 async def _spent(
-    call: Call, bucket: history.Bucket, start: datetime | None, end: datetime | None, of: tuple[str, ...]
+    call: Call, bucket: spending.Bucket, start: datetime | None, end: datetime | None, of: tuple[str, ...]
 ) -> list[Spent]:
     """Charges in the whole buckets that the span touches. Raises Invalid."""
     now = datetime.fromtimestamp(call.now / 1000, UTC)
@@ -120,7 +120,7 @@ async def _spent(
     if begin >= until:
         raise Invalid("startTime must be before endTime.")
     try:
-        span = history.floor(bucket, begin), history.ceiling(bucket, until)
+        span = spending.floor(bucket, begin), spending.ceiling(bucket, until)
     except (ValueError, OverflowError):
         raise Invalid("startTime and endTime must be between the years 2 and 9998.") from None
     return await call.read(credit.spent, call.caller, *span, of)
@@ -130,10 +130,12 @@ def _utc(at: datetime | None) -> datetime | None:
     return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at and at.astimezone(UTC)
 
 
-def _records(spent: list[Spent], bucket: history.Bucket, grouping: str, key: Key) -> list[wire.BillingRecord]:
+def _records(
+    spent: list[Spent], bucket: spending.Bucket, grouping: str, key: Key
+) -> list[wire.BillingRecord]:
     return [
         wire.BillingRecord(**_record(begin, sum_), **{grouping: name})
-        for (begin, name), sum_ in history.grouped(spent, bucket, key).items()
+        for (begin, name), sum_ in spending.grouped(spent, bucket, key).items()
     ]
 
 

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from podd.api.context import Call
 from podd.api.rest_v1.call import errors
 from podd.api.rest_v1.inputs import endpoint_change, no_cpu_endpoints
-from podd.api.rest_v1.views import Include, endpoint_view, worker_view
+from podd.api.rest_v1.views import Include, Things, endpoint_view, worker_view
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import Invalid
 from podd.services import endpoints
@@ -119,5 +119,6 @@ def _view(
     view = endpoint_view(db, api.podd, endpoint, include_template=template)
     if workers:
         crew = endpoints.crew(db, call.caller, endpoint.id)
-        view.workers = [worker_view(db, api.podd, one, endpoint, api.now, Include()) for one in crew]
+        things = Things(db, api.podd)
+        view.workers = [worker_view(things, api.podd, one, endpoint, api.now, Include()) for one in crew]
     return view

@@ -21,7 +21,7 @@ from podd.api.rest_v1.pod_list import (
     WithWorkers,
     show_wanted,
 )
-from podd.api.rest_v1.views import Include, pod_view, worker_view
+from podd.api.rest_v1.views import Include, Things, pod_view, worker_view
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
 from podd.domain.template import Template
@@ -66,13 +66,14 @@ async def get_one(
     def show(db: Reader) -> wire.Pod:
         api = call.api
         try:
-            return pod_view(db, api.podd, pods.own(db, call.caller, pod_id), api.now, include)
+            pod = pods.own(db, call.caller, pod_id)
+            return pod_view(Things(db, api.podd), api.podd, pod, api.now, include)
         except NotFound as unknown:
             if not include_workers:
                 raise
             missing = unknown.message
         worker, endpoint = endpoints.own_worker(db, call.caller, pod_id, missing)
-        return worker_view(db, api.podd, worker, endpoint, api.now, include)
+        return worker_view(Things(db, api.podd), api.podd, worker, endpoint, api.now, include)
 
     return await call.read(show)
 
@@ -149,7 +150,8 @@ async def _write(
     """Do it, and show the pod it leaves."""
 
     def act(tx: Tx) -> wire.Pod:
-        return pod_view(tx, call.api.podd, verb(tx, *args, **kwargs), call.api.now, Include())
+        pod = verb(tx, *args, **kwargs)
+        return pod_view(Things(tx, call.api.podd), call.api.podd, pod, call.api.now, Include())
 
     return await call.write(act)
 

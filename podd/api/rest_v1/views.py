@@ -1,6 +1,7 @@
 """How podd's values read in REST v1."""
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from podd.api.shown import dollars, instant, last_change, uptime
 from podd.domain import pod as rules
@@ -27,9 +28,39 @@ class Include:
     template: bool = False
 
 
-def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -> wire.Pod:
+class Things:
+    """What pods name, for views of many of them: each is read once."""
+
+    def __init__(self, db: Reader, podd: Platform) -> None:
+        self.gpu_types = podd.gpu_types(db)
+        self.gpus = cache(lambda: gpus.all_present(db))
+        self.held = cache(lambda: {claim.gpu_uuid for claim in gpus.claims(db)})
+        self.volume = cache(lambda volume_id: volumes.get(db, volume_id))
+        self.template = cache(lambda template_id: templates.get(db, template_id))
+
+
+def pod_view(things: Things, podd: Platform, pod: Pod, now: int, include: Include) -> wire.Pod:
+    """One that is at rest reads the same until somebody changes it, and most pods of a long list are."""
+    gpu_type = things.gpu_types.get(pod.gpu_type_id)
+    if pod.workload.at_rest and include == Include():
+        return _at_rest(pod, gpu_type, podd.machine_id)
+    view = _view(pod, gpu_type, podd.machine_id, podd.settings.machine.public_ip, now)
+    if include.machine:
+        view.machine = _machine(things, podd, pod, view.gpu)
+    if include.network_volume and (volume := things.volume(pod.workload.needs.network_volume_id)):
+        view.networkVolume = volume_view(volume, podd)
+    if include.template and (template := things.template(pod.template_id)):
+        view.template = template_view(template, pod.workload.account_id)
+    return view
+
+
+@lru_cache(maxsize=4096)
+def _at_rest(pod: Pod, gpu_type: GpuType | None, machine_id: str) -> wire.Pod:
+    return _view(pod, gpu_type, machine_id, "", 0)
+
+
+def _view(pod: Pod, gpu_type: GpuType | None, machine_id: str, public_ip: str, now: int) -> wire.Pod:
     workload, needs = pod.workload, pod.workload.needs
-    gpu = _gpu(podd.gpu_types(db).get(pod.gpu_type_id), pod)
     up = _is_up(workload)
     view = wire.Pod(
         id=pod.id,
@@ -39,7 +70,7 @@ def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -
         imageName=needs.image,
         gpuCount=pod.gpu_count,
         gpuTypeId=pod.gpu_type_id,
-        gpu=gpu,
+        gpu=_gpu(gpu_type, pod),
         cpuFlavorId=pod.cpu_flavor_id,
         vcpuCount=needs.cpus,
         memoryInGb=needs.memory // 1024,
@@ -50,15 +81,15 @@ def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -
         uptimeSeconds=uptime(workload, now),
         ports=ports_list(pod.ports),
         portMappings=_port_mappings(workload) if up else None,
-        publicIp=podd.settings.machine.public_ip if up else None,
+        publicIp=public_ip if up else None,
         env=needs.env,
         containerDiskInGb=needs.disk,
         volumeInGb=0 if needs.network_volume_id else needs.volume,
         volumeMountPath=needs.volume_path,
         volumeEncrypted=False,
         networkVolumeId=needs.network_volume_id,
-        machineId=podd.machine_id,
-        machine=_machine(db, podd, pod, gpu) if include.machine else wire.Machine(),
+        machineId=machine_id,
+        machine=wire.Machine(),
         templateId=pod.template_id,
         interruptible=pod.spot,
         locked=pod.locked,
@@ -70,21 +101,17 @@ def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -
     )
     if workload.started_at is not None:
         view.lastStartedAt = instant(workload.started_at) or ""
-    if include.network_volume and (volume := volumes.get(db, needs.network_volume_id)):
-        view.networkVolume = volume_view(volume, podd)
-    if include.template and (template := templates.get(db, pod.template_id)):
-        view.template = template_view(template, workload.account_id)
     return view
 
 
 def worker_view(
-    db: Reader, podd: Platform, worker: Worker, endpoint: Endpoint, now: int, include: Include
+    things: Things, podd: Platform, worker: Worker, endpoint: Endpoint, now: int, include: Include
 ) -> wire.Pod:
     """A serverless worker, read as a pod."""
-    view = pod_view(db, podd, _as_pod(db, podd, worker, endpoint), now, include)
-    view.endpointId = view.aiApiId = endpoint.id
-    view.slsVersion = worker.version
-    return view
+    view = pod_view(things, podd, _as_pod(things, podd, worker, endpoint), now, include)
+    return view.model_copy(
+        update={"endpointId": endpoint.id, "aiApiId": endpoint.id, "slsVersion": worker.version}
+    )
 
 
 def endpoint_view(
@@ -198,15 +225,14 @@ def _gpu(gpu_type: GpuType | None, pod: Pod) -> wire.Gpu:
     )
 
 
-def _machine(db: Reader, podd: Platform, pod: Pod, gpu: wire.Gpu) -> wire.Machine:
-    settings = podd.settings.machine
-    held = {claim.gpu_uuid for claim in gpus.claims(db)}
+def _machine(things: Things, podd: Platform, pod: Pod, gpu: wire.Gpu) -> wire.Machine:
+    settings, held = podd.settings.machine, things.held()
     return wire.Machine(
         id=podd.machine_id,
         gpuTypeId=gpu.id,
         gpuType=gpu,
         gpuDisplayName=gpu.displayName,
-        gpuAvailable=sum(g.type_id == gpu.id and g.uuid not in held for g in gpus.all_present(db)),
+        gpuAvailable=sum(g.type_id == gpu.id and g.uuid not in held for g in things.gpus()),
         minPodGpuCount=1,
         cpuCount=podd.host.vcpus,
         dataCenterId=settings.data_center_id,
@@ -222,9 +248,9 @@ def _machine(db: Reader, podd: Platform, pod: Pod, gpu: wire.Gpu) -> wire.Machin
     )
 
 
-def _as_pod(db: Reader, podd: Platform, worker: Worker, endpoint: Endpoint) -> Pod:
+def _as_pod(things: Things, podd: Platform, worker: Worker, endpoint: Endpoint) -> Pod:
     held = worker.workload.gpu_uuids
-    here = [gpu for gpu in gpus.all_present(db) if gpu.uuid in held]
+    here = [gpu for gpu in things.gpus() if gpu.uuid in held]
     gpu_type = podd.catalogue.type_of(here[0]) if here else None
     return Pod(
         workload=worker.workload,

@@ -11,9 +11,9 @@ from podd.api.rest_v2.log_stream import millis
 from podd.api.rest_v2.operation import Call, operation
 from podd.api.shown import dollars, instant
 from podd.domain import billing as items
-from podd.domain import history
+from podd.domain import spending
 from podd.domain.errors import Invalid
-from podd.domain.history import Spent, Sum
+from podd.domain.spending import Spent, Sum
 from podd.services import credit
 from podd.wire import rest_v2 as wire
 
@@ -79,11 +79,11 @@ def _report(
         if name:
             resolved[name] = wanted = query.model_dump(by_alias=True)[name]
             found = [one for one in found if wanted in (None, key(one))]
-        sums = history.grouped(found, query.bucket_size, key)
+        sums = spending.grouped(found, query.bucket_size, key)
         records = [
             {
                 "startTime": _shown(begin),
-                "endTime": _shown(history.following(query.bucket_size, begin)),
+                "endTime": _shown(spending.following(query.bucket_size, begin)),
                 **_amounts(sum_, amounts),
                 **({name: group} if name else {}),
             }
@@ -93,7 +93,7 @@ def _report(
             "query": resolved,
             "recordCount": len(records),
             **({unique: len({group for _, group in sums})} if unique else {}),
-            "totals": _amounts(history.total(found), amounts),
+            "totals": _amounts(spending.total(found), amounts),
         }
         return wire.BillingReport(records=records, metadata=metadata)
 
@@ -161,7 +161,7 @@ def window(query: wire.BillingQuery, now: int) -> tuple[datetime, datetime]:
     start = _date(millis(query.start_time, "query.startTime")) if query.start_time else default
     if start >= end:
         raise Invalid("startTime must be before endTime.")
-    return history.floor(bucket, start), history.ceiling(bucket, end)
+    return spending.floor(bucket, start), spending.ceiling(bucket, end)
 
 
 # Private
@@ -172,12 +172,12 @@ def _amounts(sum_: Sum, amounts: Amounts) -> dict[str, float]:
     return {"totalAmount": dollars(sum_.amount), **{name: dollars(nano) for name, nano in parts.items()}}
 
 
-def _last(count: int, bucket: history.Bucket, now: datetime) -> tuple[datetime, datetime]:
-    start = end = history.following(bucket, history.floor(bucket, now))
+def _last(count: int, bucket: spending.Bucket, now: datetime) -> tuple[datetime, datetime]:
+    start = end = spending.following(bucket, spending.floor(bucket, now))
     for _ in range(min(count, _MOST_BUCKETS)):
         if start.year <= _FIRST_YEAR:
             break
-        start = history.floor(bucket, start - timedelta(microseconds=1))
+        start = spending.floor(bucket, start - timedelta(microseconds=1))
     return start, end
 
 

@@ -88,7 +88,7 @@ def pod_change(
 def generated_password(pod: Pod, keys: DerivedKeys) -> str | None:
     """The notebook's password if podd chose it: such a one is not shown with the environment."""
     password = pod.workload.needs.env.get(JUPYTER)
-    return password if password == keys.jupyter_password(pod.id) else None
+    return password if password and password == keys.jupyter_password(pod.id) else None
 
 
 # Private

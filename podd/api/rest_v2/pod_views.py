@@ -1,5 +1,7 @@
 """How a pod reads in REST v2."""
 
+from functools import lru_cache
+
 from podd.api.context import Api
 from podd.api.rest_v2.containers import container_view
 from podd.api.rest_v2.pod_inputs import generated_password
@@ -15,11 +17,25 @@ SSH = 22
 
 
 def pod_view(api: Api, pod: Pod) -> wire.Pod:
-    podd, workload, needs = api.podd, pod.workload, pod.workload.needs
+    """One that is at rest reads the same until somebody changes it, and most pods of a long list are."""
+    hides_password = generated_password(pod, api.podd.keys) is not None
+    here, cuda = api.podd.settings.machine.data_center_id, api.podd.host.cuda_version
+    if pod.workload.at_rest:
+        return _at_rest(pod, hides_password, here, cuda)
+    return _view(pod, hides_password, here, cuda, api)
+
+
+@lru_cache(maxsize=4096)
+def _at_rest(pod: Pod, hides_password: bool, here: str, cuda: str | None) -> wire.Pod:
+    return _view(pod, hides_password, here, cuda)
+
+
+def _view(pod: Pod, hides_password: bool, here: str, cuda: str | None, api: Api | None = None) -> wire.Pod:
+    workload, needs = pod.workload, pod.workload.needs
     status = rules.status(workload)
-    hidden = {JUPYTER} if generated_password(pod, podd.keys) else set()
+    hidden = {JUPYTER} if hides_password else set()
     env = {name: value for name, value in needs.env.items() if name not in hidden}
-    runtime = _runtime(api, pod) if status == "RUNNING" else None
+    runtime = _runtime(api, pod) if api and status == "RUNNING" else None
     return wire.Pod.model_validate(
         {
             **container_view(needs.image, pod.args, needs.disk, pod.ports, env, needs.registry_auth_id),
@@ -30,14 +46,14 @@ def pod_view(api: Api, pod: Pod) -> wire.Pod:
             "gpu": None if pod.cpu_flavor_id else _gpu(pod),
             "cpu": _cpu(pod) if pod.cpu_flavor_id else None,
             "cloud": pod.cloud_type,
-            "data_center_id": podd.settings.machine.data_center_id,
-            "cuda_version": None if pod.cpu_flavor_id else podd.host.cuda_version,
+            "data_center_id": here,
+            "cuda_version": None if pod.cpu_flavor_id else cuda,
             "cost": dollars(pod.price),
             "locked": pod.locked,
             "template": pod.template_id or None,
             "mounts": mounts_view(pod),
             "global_networking": wire.PodGlobalNetworking(enabled=False),
-            "ssh": wire.PodSsh(proxy=None, direct=_direct_ssh(api, pod) if runtime else None),
+            "ssh": wire.PodSsh(proxy=None, direct=_direct_ssh(api, pod) if api and runtime else None),
             "runtime": runtime,
             "created_at": instant(workload.created_at),
             "started_at": instant(workload.started_at),
@@ -47,17 +63,20 @@ def pod_view(api: Api, pod: Pod) -> wire.Pod:
 
 def mounts_view(pod: Pod) -> wire.Mounts:
     needs = pod.workload.needs
-    if needs.network_volume_id:
-        mount = wire.NetworkMount(volume_id=needs.network_volume_id, path=needs.volume_path)
-        return wire.Mounts(network=[mount])
-    if not needs.volume:
-        return wire.Mounts()
-    # Other surfaces allow smaller volumes than this one's bodies do.
-    persistent = wire.PersistentMount.model_construct(size=needs.volume, path=needs.volume_path)
-    return wire.Mounts.model_construct(persistent=persistent)
+    return _mounts(needs.network_volume_id, needs.volume, needs.volume_path)
 
 
 # Private
+
+
+@lru_cache(maxsize=256)
+def _mounts(network_volume_id: str, size: int, path: str) -> wire.Mounts:
+    if network_volume_id:
+        return wire.Mounts(network=[wire.NetworkMount(volume_id=network_volume_id, path=path)])
+    if not size:
+        return wire.Mounts()
+    # Other surfaces allow smaller volumes than this one's bodies do.
+    return wire.Mounts.model_construct(persistent=wire.PersistentMount.model_construct(size=size, path=path))
 
 
 def _gpu(pod: Pod) -> wire.GpuConfig:

@@ -22,6 +22,7 @@ def pod_view(
     gpu_use: Mapping[str, GpuUse],
     now: int,
 ) -> View:
+    """What takes time is written as functions, which are called for the fields that were asked for."""
     workload, needs, machine = pod.workload, pod.workload.needs, podd.settings.machine
     gpu_type = gpu_types.get(pod.gpu_type_id)
     return {
@@ -30,9 +31,9 @@ def pod_view(
         "imageName": needs.image,
         "desiredStatus": pod_rules.desired_status(workload),
         "podType": "INTERRUPTABLE" if pod.spot else "RESERVED",
-        "env": [f"{name}={value}" for name, value in needs.env.items()],
+        "env": lambda _info: [f"{name}={value}" for name, value in needs.env.items()],
         "machineId": podd.machine_id,
-        "machine": {
+        "machine": lambda _info: {
             "id": podd.machine_id,
             "podHostId": f"{pod.id}-{podd.keys.host_suffix(pod.id)}",
             "gpuDisplayName": gpu_type.display_name if gpu_type else "",
@@ -47,7 +48,7 @@ def pod_view(
             "costPerHr": dollars(pod.price),
         },
         "runtime": _runtime(pod, podd, containers, gpu_use, now),
-        "lastStatusChange": last_change(workload),
+        "lastStatusChange": lambda _info: last_change(workload),
         "uptimeSeconds": uptime(workload, now),
         "costPerHr": dollars(pod.price),
         "adjustedCostPerHr": dollars(pod.price),
@@ -69,8 +70,8 @@ def pod_view(
         "containerRegistryAuthId": needs.registry_auth_id or None,
         "cpuFlavorId": pod.cpu_flavor_id or None,
         "lowestBidPriceToResume": dollars(gpu_type.lowest_bid) if gpu_type and pod.spot else None,
-        "createdAt": instant(workload.created_at),
-        "lastStartedAt": instant(workload.started_at),
+        "createdAt": lambda _info: instant(workload.created_at),
+        "lastStartedAt": lambda _info: instant(workload.started_at),
         "consumerUserId": workload.account_id,
         "version": workload.generation,
         "locked": pod.locked,
