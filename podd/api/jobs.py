@@ -93,7 +93,6 @@ async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, A
     [
         f"/{{endpoint_id:str}}/{path}"
         for path in (
-            "stream/{job_id:str}",
             "retry/{job_id:str}",
             "purge-queue",
             "purge",

@@ -14,7 +14,7 @@ from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import events, jobs, workloads
+from podd.store import chunks, events, jobs, workloads
 from podd.store.db import Reader, Tx
 from podd.store.workloads import Door
 
@@ -87,10 +87,14 @@ def take(
     return taken
 
 
-def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, now: int) -> None:
-    """A worker streams a part of its result: a sign of life. Raises Unauthenticated."""
-    if admit(tx, podd, badge) is not None:
-        jobs.note_seen(tx, badge.worker_id, [job_id], now)
+def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, parts: list[str], now: int) -> None:
+    """A worker streams a part of its result, as one or more chunks: a sign of life as well. Parts of a job
+    it has not are accepted and change nothing. Raises Unauthenticated."""
+    if admit(tx, podd, badge) is None:
+        return
+    if all(chunks.add(tx, badge.worker_id, job_id, part) for part in parts):
+        jobs.note_seen_lately(tx, job_id, now)
+        tx.ring(job_bell(job_id))
 
 
 def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: int) -> None:

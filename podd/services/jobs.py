@@ -10,7 +10,7 @@ from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
 from podd.domain.job import FINAL, Job, JobRequest, JobStatus
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import endpoints, jobs, workloads
+from podd.store import chunks, endpoints, jobs, workloads
 from podd.store.db import Reader, Tx
 from podd.store.jobs import Held
 
@@ -133,6 +133,7 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         end(tx, podd, job, JobStatus.FAILED, error=rules.lost_message(held.retries), now=now)
         return
     if jobs.requeue(tx, held, counted=counted, now=now):
+        chunks.strike_all(tx, held.id)  # the next attempt streams them again
         tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")

@@ -8,6 +8,9 @@ from podd.store.db import Reader, Row, Tx
 # Order of hand-out: jobs that were lost once, then the normal ones, then those of low priority.
 RANK_REQUEUED, RANK_NORMAL, RANK_LOW = 0, 1, 2
 
+LATELY = 5_000
+"""A sign of life this young (ms) need not be renewed."""
+
 _COLUMNS = (
     "id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, ended_at, "
     "worker_id, body_json, progress_json, output_json, error"
@@ -131,6 +134,11 @@ def note_seen(tx: Tx, worker_id: str, job_ids: list[str], now: int) -> None:
             "UPDATE jobs SET seen_at = ? WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
             (now, job_id, worker_id),
         )
+
+
+def note_seen_lately(tx: Tx, job_id: str, now: int) -> None:
+    """As `note_seen`, for what comes many times a second: the row is written every few seconds only."""
+    tx.run("UPDATE jobs SET seen_at = ? WHERE id = ? AND seen_at < ?", (now, job_id, now - LATELY))
 
 
 def note_all_seen(tx: Tx, now: int) -> None:

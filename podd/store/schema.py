@@ -254,3 +254,19 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
         CREATE INDEX events_by_subject ON events (subject, id);
         """,
     )
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def m0006_chunks(db: Database) -> None:
+    _script(
+        db,
+        """
+        CREATE TABLE chunks (
+            seq INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            size INTEGER NOT NULL,
+            body_json TEXT NOT NULL
+        );
+        CREATE INDEX chunks_by_job ON chunks (job_id, seq);
+        """,
+    )

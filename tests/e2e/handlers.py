@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def telling(job: Job) -> Any:
     return "done"
 
 
+def parts(job: Job) -> Iterator[Any]:
+    """`count` numbers, `pause` seconds apart, or the values of `parts`; with "raise" instead of the last."""
+    wish = job["input"]
+    for part in wish.get("parts", range(wish.get("count", 0))):
+        time.sleep(wish.get("pause", 0))
+        yield part
+    if "raise" in wish:
+        raise ValueError(wish["raise"])
+
+
+async def parts_async(job: Job) -> AsyncIterator[Any]:
+    for part in parts(job):
+        await asyncio.sleep(0)
+        yield part
+
+
 def wait_for(path: str) -> None:
     while not Path(path).exists():
         time.sleep(0.02)
@@ -83,6 +100,9 @@ HANDLERS: dict[str, dict[str, Any]] = {
     "single": {"handler": ready},
     "busy": {"handler": busy},
     "telling": {"handler": telling},
+    "parts": {"handler": parts},
+    "parts_async": {"handler": parts_async, "concurrency_modifier": lambda _: 4},
+    "aggregate": {"handler": parts, "return_aggregate_stream": True},
     "fresh": {"handler": busy, "refresh_worker": True},
 }
 
