@@ -6,6 +6,7 @@ normal, whatever their content type. Everything but the synchronous calls answer
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from litestar import HttpMethod, Response, get, post, route
@@ -14,11 +15,11 @@ from litestar.params import FromPath
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
-from podd.domain.errors import NotAvailable
+from podd.domain.errors import NotAvailable, NotFound
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.worker import Worker, WorkerState
 from podd.services import jobs
-from podd.services.platform import job_bell
+from podd.services.platform import endpoint_bell, job_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
@@ -82,6 +83,26 @@ async def cancel(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPa
     return _json(_full(job))
 
 
+@post("/{endpoint_id:str}/retry/{job_id:str}", status_code=200)
+async def retry(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]) -> Response[bytes]:
+    """Queue a job that failed or timed out again, under the same id."""
+    caller, api = await known_caller_of(request), api_of(request)
+    job = await api.podd.store.write(jobs.retry, caller, endpoint_id, job_id, api.now)
+    return _json(_brief(job))
+
+
+@post(["/{endpoint_id:str}/purge-queue", "/{endpoint_id:str}/purge"], status_code=200)
+async def purge_queue(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
+    """Cancel all jobs that wait; those that run go on."""
+    caller, api = await known_caller_of(request), api_of(request)
+    write = api.podd.store.write
+    removed, until = await write(jobs.purge, api.podd, caller, endpoint_id, None, api.now)
+    while until is not None:
+        number, until = await write(jobs.purge, api.podd, caller, endpoint_id, until, api.now)
+        removed += number
+    return {"removed": removed, "status": "completed"}
+
+
 @get("/{endpoint_id:str}/health")
 async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
     """Jobs and workers of the endpoint in numbers."""
@@ -93,9 +114,6 @@ async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, A
     [
         f"/{{endpoint_id:str}}/{path}"
         for path in (
-            "retry/{job_id:str}",
-            "purge-queue",
-            "purge",
             "metrics",
             "requests",
             "openai/{rest:path}",
@@ -113,7 +131,7 @@ async def not_yet(request: AnyRequest, endpoint_id: FromPath[str]) -> None:
     raise NotAvailable(f"/{operation} is not available in this version of podd yet.")
 
 
-HANDLERS = [run, runsync, status, status_sync, cancel, health, not_yet]
+HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, health, not_yet]
 
 
 # Private
@@ -128,11 +146,14 @@ async def _read_wish(request: AnyRequest, api: Api, limit: int, *, sync: bool) -
 
 async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wait_ms: int) -> Job:
     """The job when it is finished, or as it is when the wait is over. It goes on in any case."""
-    bells = api.podd.bells
-    async with waiting(bells, [job_bell(job.id)], wait_ms / 1000, request.receive) as wait:
-        job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
-        while not job.final and await wait.rung():
+    bells = [job_bell(job.id), endpoint_bell(job.endpoint_id)]
+    async with waiting(api.podd.bells, bells, wait_ms / 1000, request.receive) as wait:
+        try:
             job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
+            while not job.final and await wait.rung():
+                job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
+        except NotFound:  # it was there: its endpoint has been deleted, and the job with it
+            return replace(job, status=JobStatus.CANCELLED)
     return job
 
 

@@ -18,7 +18,7 @@ from podd.api.waiting import Wait, waiting
 from podd.domain.account import Caller
 from podd.domain.job import parse_wait
 from podd.services import jobs, streams
-from podd.services.platform import job_bell
+from podd.services.platform import endpoint_bell, job_bell
 from podd.services.streams import Reading
 
 SMALL = 64 * 1024
@@ -38,8 +38,10 @@ async def stream(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPa
     await read_body(request, SMALL, "64KiB")  # whatever it is: waiting listens for the client's leaving
     await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)
 
+    bells = [job_bell(job_id), endpoint_bell(endpoint_id)]
+
     async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
-        async with waiting(api.podd.bells, [job_bell(job_id)], wait_ms / 1000, receive) as wait:
+        async with waiting(api.podd.bells, bells, wait_ms / 1000, receive) as wait:
             async with handing_over(api, caller, endpoint_id, job_id, wait) as reading:
                 await _send_all_but_the_end(send, _text(reading))
             # After its end an answer has no client any more, so what was handed over is settled before.

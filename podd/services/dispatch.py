@@ -144,11 +144,14 @@ def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str
 
 
 def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refused:
-    """Jobs the worker should stop and was not told about just now. Raises Unauthenticated."""
+    """Jobs the worker should stop and was not told about just now. One that is to leave is told as well, but
+    not kept waiting. Raises Unauthenticated."""
     door = admit(tx, podd, badge)
-    if door is None or door.closed or door.desired is not Desired.RUNNING:
+    if door is None:
         return Refused()
-    return jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+    stops = jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+    leaving = door.closed or door.desired is not Desired.RUNNING
+    return stops or (Refused() if leaving else [])
 
 
 def ping(tx: Tx, podd: Platform, badge: Badge, job_ids: list[str], now: int) -> None:

@@ -7,7 +7,7 @@ from podd import ids
 from podd.domain import job as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NotFound
+from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, Job, JobRequest, JobStatus
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
 from podd.store import chunks, endpoints, jobs, workloads
@@ -46,9 +46,7 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
         body=request.body,
     )
     jobs.insert(tx, job, low_priority=request.low_priority, execution_timeout=timeout, expires_at=now + ttl)
-    tx.tell("job queued", job=job.id, endpoint=endpoint.id)
-    tx.ring(queue_bell(endpoint.id))
-    tx.ring(AUTOSCALE)
+    _note_queued(tx, endpoint.id, job.id)
     return job
 
 
@@ -65,6 +63,36 @@ def cancel(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, job_id: str
     if not job.final:
         end(tx, podd, job, JobStatus.CANCELLED, now=now)
     return find(tx, endpoint_id, job_id)
+
+
+def retry(tx: Tx, caller: Caller, endpoint_id: str, job_id: str, now: int) -> Job:
+    """Run a failed job once more, with nothing kept of what it came to before. Raises Invalid, NotFound."""
+    own_endpoint(tx, caller, endpoint_id, "job.submit")
+    job = find(tx, endpoint_id, job_id)
+    if job.status not in (JobStatus.FAILED, JobStatus.TIMED_OUT):
+        raise Invalid(f"Only a FAILED or TIMED_OUT job can be retried; this one is {job.status.value}.")
+    if not jobs.retry(tx, job, now):
+        raise Invalid("The worker has not let go of the job yet; retry it in a few seconds.")
+    chunks.strike_all(tx, job.id)
+    _note_queued(tx, endpoint_id, job.id)
+    return find(tx, endpoint_id, job_id)
+
+
+PURGE_AT_ONCE = 500
+
+
+def purge(
+    tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, until: int | None, now: int
+) -> tuple[int, int | None]:
+    """Cancel jobs that wait in the queue, some hundred at a time: how many, and what to call it again with
+    (as `until`) while there may be more; None when all that waited at the first call are gone. Raises
+    NotFound."""
+    own_endpoint(tx, caller, endpoint_id, "job.cancel")
+    until = jobs.last_number(tx) if until is None else until
+    found = jobs.queued(tx, endpoint_id, until=until, limit=PURGE_AT_ONCE)
+    for job in found:
+        end(tx, podd, job, JobStatus.CANCELLED, now=now)
+    return len(found), until if len(found) == PURGE_AT_ONCE else None
 
 
 def give_back(tx: Tx, podd: Platform, worker_id: str, *, counted: bool, now: int) -> None:
@@ -140,3 +168,9 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         tx.ring(queue_bell(held.endpoint_id))
         tx.ring(job_bell(held.id))
         tx.ring(AUTOSCALE)
+
+
+def _note_queued(tx: Tx, endpoint_id: str, job_id: str) -> None:
+    tx.tell("job queued", job=job_id, endpoint=endpoint_id)
+    tx.ring(queue_bell(endpoint_id))
+    tx.ring(AUTOSCALE)

@@ -24,6 +24,11 @@ def queue_bell(endpoint_id: str) -> str:
     return f"queue:{endpoint_id}"
 
 
+def endpoint_bell(endpoint_id: str) -> str:
+    """Rings when the endpoint is deleted, and all its jobs with it."""
+    return f"endpoint:{endpoint_id}"
+
+
 def job_bell(job_id: str) -> str:
     return f"job:{job_id}"
 

@@ -117,6 +117,43 @@ def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
     )
 
 
+def retry(tx: Tx, job: Job, now: int) -> bool:
+    """Queue a failed job again as if it had come now; False if it has moved on, or its last worker has not
+    let go of it yet."""
+    return bool(
+        tx.run(
+            "UPDATE jobs SET status = 'IN_QUEUE', retries = 0, enqueued_at = :now, submitted_at = :now, "
+            "expires_at = expires_at - submitted_at + :now, forget_at = NULL, worker_id = '', "
+            "taken_at = NULL, seen_at = NULL, ended_at = NULL, output_json = NULL, error = NULL, "
+            "rank = CASE rank WHEN :low THEN rank ELSE :normal END "
+            "WHERE id = :id AND status = :status AND attempt = :attempt AND stop_asked_at IS NULL",
+            {
+                "now": now,
+                "low": RANK_LOW,
+                "normal": RANK_NORMAL,
+                "id": job.id,
+                "status": job.status.value,
+                "attempt": job.attempt,
+            },
+        )
+    )
+
+
+def queued(db: Reader, endpoint_id: str, *, until: int, limit: int) -> list[Job]:
+    """Jobs in the queue that were there at `until`, of which `last_number` gave the number."""
+    rows = db.rows(
+        f"SELECT {_COLUMNS} FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND seq <= ? LIMIT ?",
+        (endpoint_id, until, limit),
+    )
+    return [_job(row) for row in rows]
+
+
+def last_number(db: Reader) -> int:
+    """The number of the youngest job there is."""
+    number: int | None = db.value("SELECT MAX(seq) FROM jobs")
+    return number or 0
+
+
 def note_progress(tx: Tx, job: Job, output: str, now: int) -> bool:
     return bool(
         tx.run(
