@@ -7,7 +7,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 
 from podd import __version__
-from podd.api import health, jobs, later, operator, streaming, worker
+from podd.api import health, jobs, later, openai, operator, streaming, worker
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
@@ -21,7 +21,7 @@ MAX_BODY = 1024 * 1024
 def create(api: Api) -> Litestar:
     job_api = Router(
         "/v2",
-        route_handlers=[*jobs.HANDLERS, streaming.stream, *worker.HANDLERS],
+        route_handlers=[*jobs.HANDLERS, streaming.stream, openai.pass_through, *worker.HANDLERS],
         tags=["jobs"],
         request_max_body_size=None,  # these have limits of their own, in RunPod's words
     )

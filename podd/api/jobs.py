@@ -116,7 +116,6 @@ async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, A
         for path in (
             "metrics",
             "requests",
-            "openai/{rest:path}",
             "batch",
             "batch/{rest:path}",
         )

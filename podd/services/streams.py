@@ -38,7 +38,7 @@ def read(db: Reader, caller: Caller, endpoint_id: str, job_id: str, size: int) -
     return Reading(job, chunks.unread(db, job.id, most=MOST, size=size))
 
 
-def glance(db: Reader, caller: Caller, endpoint_id: str, job_id: str) -> Reading:
+def glance(db: Reader, caller: Caller, endpoint_id: str, job_id: str, _size: int) -> Reading:
     """The job while somebody else is reading its chunks: as if there were more to come."""
     return Reading(jobs.status(db, caller, endpoint_id, job_id), Unread([], 0, more=True))
 

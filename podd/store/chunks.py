@@ -14,6 +14,9 @@ class Unread:
     more: bool
 
 
+NOTHING = Unread([], 0, more=False)
+
+
 def add(tx: Tx, worker_id: str, job_id: str, chunk: str) -> bool:
     """Keep a chunk of a job this worker has; False if it has not."""
     return bool(
@@ -33,7 +36,7 @@ def unread(db: Reader, job_id: str, *, most: int, size: int) -> Unread:
         (job_id, most, size),
     )
     if not rows:
-        return Unread([], 0, more=False)
+        return NOTHING
     last = rows[-1]["seq"]
     left = db.value("SELECT 1 FROM chunks WHERE job_id = ? AND seq > ? LIMIT 1", (job_id, last))
     return Unread([row["body_json"] for row in rows], last, more=left is not None)
