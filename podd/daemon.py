@@ -22,6 +22,7 @@ from podd import __version__
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
+from podd.api.gauge import Gauge
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.declared import DeclaredProbe, JoinedProbe
@@ -117,7 +118,14 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         async with _at_work(podd, engine, probe) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
-                Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
+                Api(
+                    podd,
+                    telemetry,
+                    info.kind,
+                    lambda: not reconciler.engine_away,
+                    logs=Logs(podd, engine),
+                    gauge=Gauge(settings.rates),
+                )
             )
             servers = [Server(Door(app, local=False), ways_in.sockets)]
             servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))

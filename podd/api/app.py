@@ -11,6 +11,7 @@ from podd.api import health, jobs, later, openai, operator, streaming, worker
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
+from podd.api.rates import rate_limits
 from podd.api.rest_v1 import routes as rest_v1
 from podd.api.rest_v2 import routes as rest_v2
 from podd.domain.errors import PoddError
@@ -23,6 +24,7 @@ def create(api: Api) -> Litestar:
         "/v2",
         route_handlers=[*jobs.HANDLERS, streaming.stream, openai.pass_through, *worker.HANDLERS],
         tags=["jobs"],
+        middleware=[rate_limits],
         request_max_body_size=None,  # these have limits of their own, in RunPod's words
     )
     return Litestar(

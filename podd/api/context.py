@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
+from podd.api.gauge import Gauge
 from podd.api.waiting import Turns
 from podd.domain.account import ANONYMOUS, OPERATOR, Caller
 from podd.domain.errors import TooLarge, Unauthenticated
@@ -36,6 +37,7 @@ class Api:
     engine_name: str
     engine_answers: Callable[[], bool]
     logs: Logs
+    gauge: Gauge
     turns: Turns = field(default_factory=Turns)
 
     @property

@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from podd.domain import errors, openai
-from podd.domain.errors import Malformed, PoddError
+from podd.domain.errors import Malformed, PoddError, TooMany
 from podd.ids import RESERVED
 
 log = structlog.get_logger()
@@ -91,7 +91,10 @@ def answer(request: Request[Any, Any, Any], status: int, message: str) -> Respon
 
 
 def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response[bytes]:
-    return answer(request, STATUS.get(type(error), 400), error.message)
+    response = answer(request, STATUS.get(type(error), 400), error.message)
+    if isinstance(error, TooMany):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def on_malformed(request: Request[Any, Any, Any], error: Malformed) -> Response[bytes]:  # noqa: ARG001

@@ -27,9 +27,10 @@ def own_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -
 
 
 def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: JobRequest, now: int) -> Job:
-    """Queue a job. Raises NotFound for the endpoint."""
+    """Queue a job. Raises NotFound for the endpoint, TooMany."""
     endpoint = own_endpoint(tx, caller, endpoint_id, "job.submit")
     limits = podd.settings.limits
+    podd.queue_cap.check(tx, endpoint, limits)
     timeout = (
         endpoint.execution_timeout_ms if request.execution_timeout is None else request.execution_timeout
     )

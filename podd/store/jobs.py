@@ -225,6 +225,15 @@ def counts(db: Reader, endpoint_id: str) -> Counts:
     )
 
 
+def queued_up_to(db: Reader, endpoint_id: str, limit: int) -> int:
+    """How many jobs are in the queue, counted up to `limit`."""
+    number: int = db.value(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' LIMIT ?)",
+        (endpoint_id, limit),
+    )
+    return number
+
+
 def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:
     """When the oldest queued jobs that count for scaling were enqueued."""
     rows = db.rows(
