@@ -176,6 +176,7 @@ class Limits(_Section):
     execution_timeout_seconds: Seconds = 600
     execution_timeout_min_seconds: Seconds = 5
     execution_timeout_max_seconds: Seconds = 86400
+    metrics_hours: Positive = 720
     queued_jobs: Annotated[int, Field(ge=0)] = 50
     queued_jobs_per_worker: Annotated[int, Field(ge=0)] = 500
     job_retries: Annotated[int, Field(ge=0)] = 1

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from podd.domain import job as rules
 from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
+from podd.domain.measure import HOUR, Measure
 from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import chunks, events, jobs, workloads
+from podd.store import chunks, events, jobs, measures, workloads
 from podd.store.db import Reader, Tx
 from podd.store.workloads import Door
 
@@ -72,6 +73,7 @@ def take(
     if door.ready_at is None:
         workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now)
         events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
+        _measure_cold_start(tx, worker_id, now)
         tx.ring(AUTOSCALE)
     if holds_nothing:
         _recover(tx, podd, worker_id, now)
@@ -181,6 +183,7 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
     jobs.forget(tx, now)
+    measures.forget(tx, now - podd.settings.limits.metrics_hours * HOUR)
 
 
 # Private
@@ -192,6 +195,13 @@ def _held_job(tx: Tx, worker_id: str, job_id: str) -> Job | None:
     if job is None or job.worker_id != worker_id or job.status is not JobStatus.IN_PROGRESS:
         return None
     return job
+
+
+def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:
+    worker = workloads.worker(tx, worker_id)
+    if worker is not None:
+        began = worker.workload.started_at or now  # podd may not have heard yet that it runs
+        measures.note(tx, worker.endpoint_id, {Measure.COLD_START: now - began}, now)
 
 
 def _recover(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:

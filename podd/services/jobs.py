@@ -3,14 +3,18 @@
 Every end names the attempt it ends, so a late or repeated one changes nothing.
 """
 
+from dataclasses import dataclass
+
 from podd import ids
 from podd.domain import job as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, Job, JobRequest, JobStatus
+from podd.domain.measure import Measure
+from podd.domain.worker import Worker
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import chunks, endpoints, jobs, workloads
+from podd.store import chunks, endpoints, jobs, measures, workloads
 from podd.store.db import Reader, Tx
 from podd.store.jobs import Held
 
@@ -55,6 +59,28 @@ def status(db: Reader, caller: Caller, endpoint_id: str, job_id: str) -> Job:
     """The job as it is now. Raises NotFound."""
     own_endpoint(db, caller, endpoint_id, "job.read")
     return find(db, endpoint_id, job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What was counted of an endpoint: how many in each bin."""
+
+    endpoint: Endpoint
+    crew: list[Worker]
+    measured: dict[Measure, dict[int, int]]
+
+
+def metrics(db: Reader, caller: Caller, endpoint_id: str, since: int) -> Metrics:
+    """The endpoint in numbers, from the hour of `since` on. Raises NotFound."""
+    endpoint = own_endpoint(db, caller, endpoint_id, "job.read")
+    crew = workloads.workers_of(db, endpoint.id)
+    return Metrics(endpoint, crew, measures.since(db, endpoint.id, since))
+
+
+def recent(db: Reader, caller: Caller, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
+    """The endpoint's youngest jobs, without what went in and came out. Raises NotFound."""
+    endpoint = own_endpoint(db, caller, endpoint_id, "job.read")
+    return jobs.youngest(db, endpoint.id, status, limit)
 
 
 def cancel(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, job_id: str, now: int) -> Job:
@@ -137,10 +163,10 @@ def end(
     if not moved:
         return
     tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
-    if status is JobStatus.COMPLETED:
-        endpoints.count(tx, job.endpoint_id, "completed")
-    elif status is not JobStatus.CANCELLED:
-        endpoints.count(tx, job.endpoint_id, "failed")
+    if status is not JobStatus.CANCELLED:
+        outcome = Measure.COMPLETED if status is JobStatus.COMPLETED else Measure.FAILED
+        endpoints.count(tx, job.endpoint_id, outcome.value)
+        measures.note(tx, job.endpoint_id, {outcome: 0, **_times(job, now)}, now)
     if job.status is JobStatus.IN_PROGRESS:
         if status in (JobStatus.CANCELLED, JobStatus.TIMED_OUT):
             jobs.ask_stop(tx, job.id, now)
@@ -166,9 +192,16 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")
+            measures.note(tx, held.endpoint_id, {Measure.RETRIED: 0}, now)
         tx.ring(queue_bell(held.endpoint_id))
         tx.ring(job_bell(held.id))
         tx.ring(AUTOSCALE)
+
+
+def _times(job: Job, now: int) -> dict[Measure, int]:
+    if job.taken_at is None:
+        return {}
+    return {Measure.DELAY: job.taken_at - job.enqueued_at, Measure.EXECUTION: now - job.taken_at}
 
 
 def _note_queued(tx: Tx, endpoint_id: str, job_id: str) -> None:

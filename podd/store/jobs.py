@@ -59,6 +59,18 @@ def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
+def youngest(db: Reader, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
+    """The youngest jobs, youngest first, without body, progress and output."""
+    rows = db.rows(
+        "SELECT id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, "
+        "ended_at, worker_id, '{}' AS body_json, NULL AS progress_json, NULL AS output_json, error "
+        "FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
+        "ORDER BY seq DESC LIMIT :limit",
+        {"endpoint": endpoint_id, "status": status and status.value, "limit": limit},
+    )
+    return [_job(row) for row in rows]
+
+
 def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list[Job]:
     """Hand the next jobs to the worker."""
     rows = tx.rows(

@@ -257,7 +257,7 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
-def m0006_chunks(db: Database) -> None:
+def m0006_chunks_and_measures(db: Database) -> None:
     _script(
         db,
         """
@@ -268,5 +268,15 @@ def m0006_chunks(db: Database) -> None:
             body_json TEXT NOT NULL
         );
         CREATE INDEX chunks_by_job ON chunks (job_id, seq);
+
+        CREATE TABLE measures (
+            hour INTEGER NOT NULL,
+            endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+            kind TEXT NOT NULL,
+            bin INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            PRIMARY KEY (hour, endpoint_id, kind, bin)
+        ) WITHOUT ROWID;
+        CREATE INDEX measures_by_endpoint ON measures (endpoint_id);
         """,
     )
