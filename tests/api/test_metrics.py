@@ -1,5 +1,5 @@
-"""What an endpoint did, in numbers and as a list. Numbers in names are those of the conformance scenarios podd
-was planned with."""
+"""What an endpoint did, in numbers and as a list. Numbers in names are those of the conformance scenarios
+podd was planned with."""
 
 from typing import Any
 
