@@ -6,6 +6,8 @@ normal, whatever their content type. Everything but the synchronous calls answer
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -120,6 +122,8 @@ async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, 
     hours = _number(request, "hours", 24, api.podd.settings.limits.metrics_hours)
     since = api.now - hours * HOUR
     found = await api.podd.store.read(jobs.metrics, caller, endpoint_id, since)
+    executions = Counter(found.measured[Measure.COMPLETED])
+    executions.update(found.measured[Measure.FAILED])
     number = {kind: sum(numbers.values()) for kind, numbers in found.measured.items()}
     return {
         "hours": hours,
@@ -132,7 +136,7 @@ async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, 
             "retried": number[Measure.RETRIED],
         },
         "delayTime": _percentiles(found.measured[Measure.DELAY]),
-        "executionTime": _percentiles(found.measured[Measure.EXECUTION]),
+        "executionTime": _percentiles(executions),
         "coldStartTime": _percentiles(found.measured[Measure.COLD_START]),
         "coldStarts": number[Measure.COLD_START],
         "webhooks": {
@@ -238,7 +242,7 @@ def _workers(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
     }
 
 
-def _percentiles(numbers: dict[int, int]) -> dict[str, int]:
+def _percentiles(numbers: Mapping[int, int]) -> dict[str, int]:
     return {f"p{percent}": percentile(numbers, percent) for percent in (70, 90, 98)}
 
 

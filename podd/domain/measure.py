@@ -11,20 +11,26 @@ HOUR = 3_600_000
 
 
 class Measure(StrEnum):
-    """What is measured of an endpoint. The last ones have no time: they are only counted."""
+    """What is measured of an endpoint. How a job ended comes with how long it ran; the last ones are only
+    counted."""
 
-    DELAY = "delay"
-    EXECUTION = "execution"
-    COLD_START = "cold_start"
     COMPLETED = "completed"
     FAILED = "failed"
+    DELAY = "delay"
+    COLD_START = "cold_start"
     RETRIED = "retried"
     WEBHOOK_SENT = "webhook_sent"
     WEBHOOK_FAILED = "webhook_failed"
 
 
-def bin_of(milliseconds: int) -> int:
-    """The bin of a time; 0 is for no time at all."""
+UNTIMED = -1
+"""The bin of what is only counted."""
+
+
+def bin_of(milliseconds: int | None) -> int:
+    """The bin of a time; 0 is for none at all."""
+    if milliseconds is None:
+        return UNTIMED
     return 0 if milliseconds <= 0 else 1 + math.floor(math.log(milliseconds) / GROWTH + 1e-9)
 
 
@@ -36,8 +42,9 @@ def time_of(bin: int) -> int:
 def percentile(numbers: Mapping[int, int], percent: int) -> int:
     """The time that `percent` of those counted do not exceed (nearest rank); 0 when there are none.
     `numbers` is how many are in each bin."""
-    rank = math.ceil(sum(numbers.values()) * percent / 100)
-    for bin in sorted(numbers):
+    timed = {bin: number for bin, number in numbers.items() if bin != UNTIMED}
+    rank = math.ceil(sum(timed.values()) * percent / 100)
+    for bin in sorted(timed):
         rank -= numbers[bin]
         if rank <= 0:
             return time_of(bin)

@@ -166,7 +166,7 @@ def end(
     if status is not JobStatus.CANCELLED:
         outcome = Measure.COMPLETED if status is JobStatus.COMPLETED else Measure.FAILED
         endpoints.count(tx, job.endpoint_id, outcome.value)
-        measures.note(tx, job.endpoint_id, {outcome: 0, **_times(job, now)}, now)
+        measures.note(tx, job.endpoint_id, _times(job, outcome, now), now)
     if job.status is JobStatus.IN_PROGRESS:
         if status in (JobStatus.CANCELLED, JobStatus.TIMED_OUT):
             jobs.ask_stop(tx, job.id, now)
@@ -192,16 +192,16 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")
-            measures.note(tx, held.endpoint_id, {Measure.RETRIED: 0}, now)
+            measures.note(tx, held.endpoint_id, {Measure.RETRIED: None}, now)
         tx.ring(queue_bell(held.endpoint_id))
         tx.ring(job_bell(held.id))
         tx.ring(AUTOSCALE)
 
 
-def _times(job: Job, now: int) -> dict[Measure, int]:
+def _times(job: Job, outcome: Measure, now: int) -> dict[Measure, int | None]:
     if job.taken_at is None:
-        return {}
-    return {Measure.DELAY: job.taken_at - job.enqueued_at, Measure.EXECUTION: now - job.taken_at}
+        return {outcome: None}
+    return {outcome: now - job.taken_at, Measure.DELAY: job.taken_at - job.enqueued_at}
 
 
 def _note_queued(tx: Tx, endpoint_id: str, job_id: str) -> None:

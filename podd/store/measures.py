@@ -6,8 +6,8 @@ from podd.domain.measure import HOUR, Measure, bin_of
 from podd.store.db import Reader, Tx
 
 
-def note(tx: Tx, endpoint_id: str, times: Mapping[Measure, int], now: int) -> None:
-    """Count these times (in milliseconds; 0 for what is only counted) in the present hour."""
+def note(tx: Tx, endpoint_id: str, times: Mapping[Measure, int | None], now: int) -> None:
+    """Count these times (in milliseconds; None for what is only counted) in the present hour."""
     marks = ", ".join("(?, ?, ?, ?, 1)" for _ in times)
     params: list[object] = []
     for kind, time in times.items():
