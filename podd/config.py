@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import limits
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -73,10 +75,23 @@ def _json(value: object) -> object:
         raise ValueError(f"is not JSON: {error}") from None
 
 
+def _rate(value: str) -> str:
+    if value:
+        try:
+            limits.parse(value)
+        except ValueError:
+            raise ValueError("write a rate such as '100 per 10 seconds', or '' for none") from None
+    return value
+
+
 Dollars = Annotated[int, BeforeValidator(_dollars)]
 """Nano-dollars in Python; dollars as text ('0.10') where people write them."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[str, AfterValidator(_rate)]
+"""How often something may be done, as in '100 per 10 seconds'; '' is as often as one likes."""
+AtOnce = Annotated[int, Field(ge=0)]
+"""How often something may be going on at the same time; 0 is as often as one likes."""
 _Word = Annotated[str, StringConstraints(strip_whitespace=True)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -161,10 +176,15 @@ class Limits(_Section):
     execution_timeout_seconds: Seconds = 600
     execution_timeout_min_seconds: Seconds = 5
     execution_timeout_max_seconds: Seconds = 86400
+    metrics_hours: Positive = 720
+    queued_jobs: Annotated[int, Field(ge=0)] = 50
+    queued_jobs_per_worker: Annotated[int, Field(ge=0)] = 500
     job_retries: Annotated[int, Field(ge=0)] = 1
     runsync_wait_seconds: Seconds = 90
     runsync_wait_max_seconds: Seconds = 300
     stream_hold_seconds: Seconds = 8
+    stream_read_bytes: Positive = 20 * 1024 * 1024
+    openai_wait_seconds: Seconds = 600
     # Workers
     take_hold_seconds: Seconds = 20
     ping_interval_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10
@@ -199,7 +219,25 @@ class Webhooks(_Section):
     timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
     at_once: Positive = 32
     at_once_per_endpoint: Positive = 4
-    answers_kept_days: Positive = 30
+
+
+class Rates(_Section):
+    run: Rate = "1000 per 10 seconds"
+    run_at_once: AtOnce = 200
+    runsync: Rate = "2000 per 10 seconds"
+    runsync_at_once: AtOnce = 400
+    status: Rate = "2000 per 10 seconds"
+    status_at_once: AtOnce = 400
+    stream: Rate = "2000 per 10 seconds"
+    stream_at_once: AtOnce = 400
+    cancel: Rate = "100 per 10 seconds"
+    cancel_at_once: AtOnce = 20
+    purge_queue: Rate = "2 per 10 seconds"
+    purge_queue_at_once: AtOnce = 2
+    openai: Rate = "2000 per 10 seconds"
+    openai_at_once: AtOnce = 400
+    requests: Rate = "10 per 10 seconds"
+    requests_at_once: AtOnce = 2
 
 
 class Prices(_Section):
@@ -238,6 +276,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
+    rates: Rates = Rates()
     webhooks: Webhooks = Webhooks()
     prices: Prices = Prices()
     billing: Billing = Billing()

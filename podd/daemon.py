@@ -23,6 +23,7 @@ from podd import __version__
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
+from podd.api.gauge import Gauge
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
@@ -35,7 +36,7 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, billing, dispatch, history, pods, webhooks, workloads
+from podd.services import autoscale, billing, dispatch, history, pods, workloads
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -127,7 +128,14 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         async with _at_work(podd, engine, probe) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
-                Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
+                Api(
+                    podd,
+                    telemetry,
+                    info.kind,
+                    lambda: not reconciler.engine_away,
+                    logs=Logs(podd, engine),
+                    gauge=Gauge(settings.rates),
+                )
             )
             servers = [Server(Door(app, local=False), ways_in.sockets)]
             servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
@@ -173,8 +181,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def bill(_now: int) -> None:
         await billing.tick(podd)
 
-    async def sweep(now: int) -> None:
-        await podd.store.write(webhooks.forget, podd, now)
+    async def sweep(_now: int) -> None:
         await reconciler.sweep_volumes()
 
     async def scale(now: int) -> None:

@@ -7,10 +7,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 
 from podd import __version__
-from podd.api import health, jobs, later, operator, worker
+from podd.api import health, jobs, later, openai, operator, streaming, worker
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
+from podd.api.rates import rate_limits
 from podd.api.rest_v1 import routes as rest_v1
 from podd.api.rest_v2 import routes as rest_v2
 from podd.domain.errors import PoddError
@@ -21,8 +22,9 @@ MAX_BODY = 1024 * 1024
 def create(api: Api) -> Litestar:
     job_api = Router(
         "/v2",
-        route_handlers=[*jobs.HANDLERS, *worker.HANDLERS],
+        route_handlers=[*jobs.HANDLERS, streaming.stream, openai.pass_through, *worker.HANDLERS],
         tags=["jobs"],
+        middleware=[rate_limits],
         request_max_body_size=None,  # these have limits of their own, in RunPod's words
     )
     return Litestar(

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
@@ -10,6 +10,8 @@ from litestar import Request
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
+from podd.api.gauge import Gauge
+from podd.api.waiting import Turns
 from podd.domain.account import ANONYMOUS, OPERATOR, Caller
 from podd.domain.errors import TooLarge, Unauthenticated
 from podd.services import accounts
@@ -35,6 +37,8 @@ class Api:
     engine_name: str
     engine_answers: Callable[[], bool]
     logs: Logs
+    gauge: Gauge
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def now(self) -> int:

@@ -8,8 +8,8 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from podd.domain import errors
-from podd.domain.errors import Malformed, PoddError
+from podd.domain import errors, openai
+from podd.domain.errors import Malformed, PoddError, TooMany
 from podd.ids import RESERVED
 
 log = structlog.get_logger()
@@ -57,6 +57,10 @@ def job_shape(status: int, title: str, message: str) -> dict[str, Any]:
     return {**body, "status": status} if status in (401, 403) else body
 
 
+def openai_shape(status: int, title: str, message: str) -> dict[str, Any]:  # noqa: ARG001 - one shape for all
+    return openai.error(message, status)
+
+
 def rest_v1_shape(status: int, title: str, message: str) -> dict[str, Any]:  # noqa: ARG001 - one shape for all
     return {"error": message, "message": message, "status": status}
 
@@ -71,7 +75,8 @@ def shape_for(path: str) -> tuple[Shape, str]:
     if path.startswith("/v1"):
         return rest_v1_shape, "application/json"
     if path.startswith("/v2/") and not _is_control_plane(path):
-        return job_shape, "application/json"
+        to_openai = path.split("/")[3:4] == ["openai"]
+        return openai_shape if to_openai else job_shape, "application/json"
     return problem_shape, PROBLEM
 
 
@@ -86,7 +91,10 @@ def answer(request: Request[Any, Any, Any], status: int, message: str) -> Respon
 
 
 def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response[bytes]:
-    return answer(request, STATUS.get(type(error), 400), error.message)
+    response = answer(request, STATUS.get(type(error), 400), error.message)
+    if isinstance(error, TooMany):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
 
 
 def on_malformed(request: Request[Any, Any, Any], error: Malformed) -> Response[bytes]:  # noqa: ARG001

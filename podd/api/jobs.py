@@ -6,6 +6,9 @@ normal, whatever their content type. Everything but the synchronous calls answer
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from litestar import HttpMethod, Response, get, post, route
@@ -14,11 +17,14 @@ from litestar.params import FromPath
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
-from podd.domain.errors import NotAvailable
-from podd.domain.job import Job, JobRequest, parse_request, parse_wait
+from podd.domain.endpoint import Endpoint
+from podd.domain.errors import Invalid, NotAvailable, NotFound
+from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
+from podd.domain.measure import HOUR, Measure, percentile
+from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
 from podd.services import jobs
-from podd.services.platform import job_bell
+from podd.services.platform import endpoint_bell, job_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
@@ -83,6 +89,26 @@ async def cancel(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPa
     return _full(job)
 
 
+@post("/{endpoint_id:str}/retry/{job_id:str}", status_code=200)
+async def retry(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]) -> Response[bytes]:
+    """Queue a job that failed or timed out again, under the same id."""
+    caller, api = await known_caller_of(request), api_of(request)
+    job = await api.podd.store.write(jobs.retry, caller, endpoint_id, job_id, api.now)
+    return _json(_brief(job))
+
+
+@post(["/{endpoint_id:str}/purge-queue", "/{endpoint_id:str}/purge"], status_code=200)
+async def purge_queue(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
+    """Cancel all jobs that wait; those that run go on."""
+    caller, api = await known_caller_of(request), api_of(request)
+    write = api.podd.store.write
+    removed, until = await write(jobs.purge, api.podd, caller, endpoint_id, None, api.now)
+    while until is not None:
+        number, until = await write(jobs.purge, api.podd, caller, endpoint_id, until, api.now)
+        removed += number
+    return {"removed": removed, "status": "completed"}
+
+
 @get("/{endpoint_id:str}/health")
 async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
     """Jobs and workers of the endpoint in numbers."""
@@ -90,17 +116,55 @@ async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, A
     return await api.podd.store.read(_health, caller, endpoint_id)
 
 
+@get("/{endpoint_id:str}/metrics")
+async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
+    """What happened in the last `hours`: counts, and times in milliseconds."""
+    caller, api = await known_caller_of(request), api_of(request)
+    hours = _number(request, "hours", 24, api.podd.settings.limits.metrics_hours)
+    since = api.now - hours * HOUR
+    found = await api.podd.store.read(jobs.metrics, caller, endpoint_id, since)
+    executions = Counter(found.measured[Measure.COMPLETED])
+    executions.update(found.measured[Measure.FAILED])
+    number = {kind: sum(numbers.values()) for kind, numbers in found.measured.items()}
+    return {
+        "hours": hours,
+        "readyWorkers": [w.workload.id for w in found.crew if w.state is WorkerState.IDLE],
+        "workers": _workers(found.endpoint, found.crew),
+        "requests": {
+            "total": number[Measure.COMPLETED] + number[Measure.FAILED],
+            "completed": number[Measure.COMPLETED],
+            "failed": number[Measure.FAILED],
+            "retried": number[Measure.RETRIED],
+        },
+        "delayTime": _percentiles(found.measured[Measure.DELAY]),
+        "executionTime": _percentiles(executions),
+        "coldStartTime": _percentiles(found.measured[Measure.COLD_START]),
+        "coldStarts": number[Measure.COLD_START],
+        "webhooks": {
+            "sent": number[Measure.WEBHOOK_SENT] + number[Measure.WEBHOOK_FAILED],
+            "success": number[Measure.WEBHOOK_SENT],
+            "failure": number[Measure.WEBHOOK_FAILED],
+        },
+    }
+
+
+@get("/{endpoint_id:str}/requests")
+async def requests(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes]:
+    """The jobs there are, youngest first, without inputs and outputs; only those with `status` if given."""
+    caller, api = await known_caller_of(request), api_of(request)
+    limit = _number(request, "limit", 100, 1000)
+    wanted = request.query_params.get("status")
+    if wanted and wanted not in JobStatus.__members__:
+        raise Invalid(f"status must be one of {', '.join(JobStatus.__members__)}.")
+    status = JobStatus(wanted) if wanted else None
+    found = await api.podd.store.read(jobs.recent, caller, endpoint_id, status, limit)
+    return _json(b'{"requests": [' + b", ".join(job_object(job).encode() for job in found) + b"]}")
+
+
 @route(
     [
         f"/{{endpoint_id:str}}/{path}"
         for path in (
-            "stream/{job_id:str}",
-            "retry/{job_id:str}",
-            "purge-queue",
-            "purge",
-            "metrics",
-            "requests",
-            "openai/{rest:path}",
             "batch",
             "batch/{rest:path}",
         )
@@ -115,7 +179,7 @@ async def not_yet(request: AnyRequest, endpoint_id: FromPath[str]) -> None:
     raise NotAvailable(f"/{operation} is not available in this version of podd yet.")
 
 
-HANDLERS = [run, runsync, status, status_sync, cancel, health, not_yet]
+HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, health, metrics, requests, not_yet]
 
 
 # Private
@@ -128,23 +192,30 @@ async def _read_wish(request: AnyRequest, api: Api, limit: int, *, sync: bool) -
     return await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
 
 
+def _number(request: AnyRequest, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name)
+    number = min(default, most) if not text else whole_number(text)
+    if number is None or not 1 <= number <= most:
+        raise Invalid(f"{name} is invalid; must be between 1 and {most}")
+    return number
+
+
 async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wait_ms: int) -> Job:
     """The job when it is finished, or as it is when the wait is over. It goes on in any case."""
-    bells = api.podd.bells
-    async with waiting(bells, [job_bell(job.id)], wait_ms / 1000, request.receive) as wait:
-        job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
-        while not job.final and await wait.rung():
+    bells = [job_bell(job.id), endpoint_bell(job.endpoint_id)]
+    async with waiting(api.podd.bells, bells, wait_ms / 1000, request.receive) as wait:
+        try:
             job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
+            while not job.final and await wait.rung():
+                job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
+        except NotFound:  # it was there: its endpoint has been deleted, and the job with it
+            return replace(job, status=JobStatus.CANCELLED)
     return job
 
 
 def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
     endpoint = jobs.own_endpoint(db, caller, endpoint_id, "job.read")
     counts = job_rows.counts(db, endpoint.id)
-    crew = [w for w in workloads.workers_of(db, endpoint.id) if w.state is not WorkerState.STOPPING]
-    live = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
-    # Workers that would start from an image which is there already count as idle: cached, not running.
-    cached = max(endpoint.workers_max - len(crew), 0) if endpoint.image_ready else 0
     return {
         "jobs": {
             "completed": endpoint.completed,
@@ -153,15 +224,27 @@ def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
             "inQueue": counts.queued,
             "retried": endpoint.retried,
         },
-        "workers": {
-            "idle": _in_state(live, WorkerState.IDLE) + cached,
-            "initializing": _in_state(live, WorkerState.INITIALIZING),
-            "ready": _in_state(live, WorkerState.IDLE) + cached,
-            "running": _in_state(live, WorkerState.RUNNING),
-            "throttled": endpoint.throttled,
-            "unhealthy": _in_state(crew, WorkerState.UNHEALTHY),
-        },
+        "workers": _workers(endpoint, workloads.workers_of(db, endpoint.id)),
     }
+
+
+def _workers(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
+    crew = [worker for worker in workers if worker.state is not WorkerState.STOPPING]
+    live = [worker for worker in crew if worker.state is not WorkerState.UNHEALTHY]
+    # Workers that would start from an image which is there already count as idle: cached, not running.
+    cached = max(endpoint.workers_max - len(crew), 0) if endpoint.image_ready else 0
+    return {
+        "idle": _in_state(live, WorkerState.IDLE) + cached,
+        "initializing": _in_state(live, WorkerState.INITIALIZING),
+        "ready": _in_state(live, WorkerState.IDLE) + cached,
+        "running": _in_state(live, WorkerState.RUNNING),
+        "throttled": endpoint.throttled,
+        "unhealthy": _in_state(crew, WorkerState.UNHEALTHY),
+    }
+
+
+def _percentiles(numbers: Mapping[int, int]) -> dict[str, int]:
+    return {f"p{percent}": percentile(numbers, percent) for percent in (70, 90, 98)}
 
 
 def _in_state(crew: list[Worker], state: WorkerState) -> int:

@@ -4,6 +4,7 @@ gone or podd is leaving."""
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from litestar.types import Receive
 
@@ -23,14 +24,43 @@ class Wait:
     def over(self) -> bool:
         return self.client_gone or self._bells.closed
 
+    @property
+    def left(self) -> float:
+        """Seconds; negative when the wait is over."""
+        return self._deadline - asyncio.get_running_loop().time()
+
     async def rung(self) -> bool:
         """True when it is worth looking again, False when the wait is over."""
-        left = self._deadline - asyncio.get_running_loop().time()
+        left = self.left
         return left > 0 and not self.over and await self._listener.wait(left) and not self.over
 
     def note_gone(self) -> None:
         self.client_gone = True
         self._listener.hear()
+
+
+class Turns:
+    """Whoever needs something for themselves waits for their turn at it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def at(self, name: str, seconds: float) -> AsyncIterator[bool]:
+        """The caller's turn for the length of the block; False when it has not come within `seconds`."""
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = asyncio.Lock()
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                await lock.acquire()
+        except TimeoutError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from podd.api.context import AnyRequest, Api, api_of, mebibytes, presented_keys,
 from podd.api.jobs import JSON, LARGE
 from podd.api.waiting import Wait, waiting
 from podd.domain.errors import Invalid, TooLarge, Unauthenticated
-from podd.domain.job import Job, parse_post
+from podd.domain.job import Job, parse_chunk, parse_post
 from podd.services import dispatch
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import queue_bell, worker_bell
@@ -87,11 +87,13 @@ async def done(
 async def stream(
     request: AnyRequest, endpoint_id: FromPath[str], worker_id: FromPath[str], job_id: FromPath[str]
 ) -> Response[bytes]:
-    """A part of a result. It counts as a sign of life; reading it back comes with /stream."""
+    """A part of a result, for whoever reads /stream."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
-    limit = api.podd.settings.limits.result_bytes
-    await read_body(request, limit, mebibytes(limit))
-    await api.podd.store.write(dispatch.chunk, api.podd, badge, job_id, api.now)
+    limits = api.podd.settings.limits
+    raw = await read_body(request, limits.result_bytes, mebibytes(limits.result_bytes))
+    most = limits.stream_chunk_bytes
+    parts = parse_chunk(raw, most) if len(raw) < LARGE else await asyncio.to_thread(parse_chunk, raw, most)
+    await api.podd.store.write(dispatch.chunk, api.podd, badge, job_id, parts, api.now)
     return _json("{}")
 
 

@@ -71,9 +71,13 @@ class TooLarge(PoddError):
 
 
 class TooMany(PoddError):
-    """More at once than podd serves; later it may work."""
+    """More at once than podd serves; it may work after `retry_after` seconds."""
 
     code = "too_many"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotAvailable(PoddError):

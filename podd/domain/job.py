@@ -134,10 +134,10 @@ def _milliseconds(
     raise Invalid(f"policy.{name} must be a whole number of milliseconds between {least} and {most}.")
 
 
-def parse_wait(text: str | None, limits: JobLimits = DEFAULT_LIMITS) -> int:
+def parse_wait(text: str | None, limits: JobLimits = DEFAULT_LIMITS, *, default: int | None = None) -> int:
     """The `wait` of a synchronous call in milliseconds. Raises Invalid in RunPod's words."""
     if text is None or text == "":
-        return limits.default_wait
+        return limits.default_wait if default is None else default
     wait = whole_number(text)
     if wait is None or not MIN_WAIT <= wait <= limits.max_wait:
         raise Invalid(f"wait is invalid; must be between {MIN_WAIT} and {limits.max_wait}")
@@ -172,6 +172,26 @@ def parse_post(raw: bytes) -> Progress | Result:
         return _meaning(json.loads(raw or b"{}"))
     except (ValueError, RecursionError):
         raise Invalid("The result is not JSON, or nested too deeply.") from None
+
+
+def parse_chunk(raw: bytes, most: int) -> list[str]:
+    """What a worker posted to job-stream, as chunks in JSON text. A long text is cut into several of at
+    most `most` bytes; other values stay whole. Raises Invalid when it is not a JSON object."""
+    try:
+        body = json.loads(raw or b"{}")
+        if not isinstance(body, dict):
+            raise Invalid("The chunk must be a JSON object.")
+        return _cut(body.get("output"), most)
+    except (ValueError, RecursionError):
+        raise Invalid("The chunk is not JSON, or nested too deeply.") from None
+
+
+def _cut(value: Any, most: int) -> list[str]:
+    text = to_json(value)
+    if not isinstance(value, str) or len(value) < 2 or len(text.encode()) <= most:
+        return [text]
+    middle = len(value) // 2
+    return _cut(value[:middle], most) + _cut(value[middle:], most)
 
 
 def _meaning(body: object) -> Progress | Result:

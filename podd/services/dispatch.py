@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from podd.domain import job as rules
 from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
+from podd.domain.measure import HOUR, Measure
 from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
-from podd.store import events, jobs, workloads
+from podd.store import chunks, events, jobs, measures, workloads
 from podd.store.db import Reader, Tx
 from podd.store.workloads import Door
 
@@ -72,6 +73,7 @@ def take(
     if door.ready_at is None:
         workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now)
         events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
+        _measure_cold_start(tx, worker_id, now)
         tx.ring(AUTOSCALE)
     if holds_nothing:
         _recover(tx, podd, worker_id, now)
@@ -87,10 +89,14 @@ def take(
     return taken
 
 
-def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, now: int) -> None:
-    """A worker streams a part of its result: a sign of life. Raises Unauthenticated."""
-    if admit(tx, podd, badge) is not None:
-        jobs.note_seen(tx, badge.worker_id, [job_id], now)
+def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, parts: list[str], now: int) -> None:
+    """A worker streams a part of its result, as one or more chunks: a sign of life as well. Parts of a job
+    it has not are accepted and change nothing. Raises Unauthenticated."""
+    if admit(tx, podd, badge) is None:
+        return
+    if all(chunks.add(tx, badge.worker_id, job_id, part) for part in parts):
+        jobs.note_seen_lately(tx, job_id, now)
+        tx.ring(job_bell(job_id))
 
 
 def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: int) -> None:
@@ -140,11 +146,14 @@ def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str
 
 
 def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refused:
-    """Jobs the worker should stop and was not told about just now. Raises Unauthenticated."""
+    """Jobs the worker should stop and was not told about just now. One that is to leave is told as well, but
+    not kept waiting. Raises Unauthenticated."""
     door = admit(tx, podd, badge)
-    if door is None or door.closed or door.desired is not Desired.RUNNING:
+    if door is None:
         return Refused()
-    return jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+    stops = jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+    leaving = door.closed or door.desired is not Desired.RUNNING
+    return stops or (Refused() if leaving else [])
 
 
 def ping(tx: Tx, podd: Platform, badge: Badge, job_ids: list[str], now: int) -> None:
@@ -174,6 +183,7 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
     jobs.forget(tx, now)
+    measures.forget(tx, now - podd.settings.limits.metrics_hours * HOUR)
 
 
 # Private
@@ -185,6 +195,13 @@ def _held_job(tx: Tx, worker_id: str, job_id: str) -> Job | None:
     if job is None or job.worker_id != worker_id or job.status is not JobStatus.IN_PROGRESS:
         return None
     return job
+
+
+def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:
+    worker = workloads.worker(tx, worker_id)
+    if worker is not None:
+        began = worker.workload.started_at or now  # podd may not have heard yet that it runs
+        measures.note(tx, worker.endpoint_id, {Measure.COLD_START: now - began}, now)
 
 
 def _recover(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:

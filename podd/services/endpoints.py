@@ -10,7 +10,7 @@ from podd.domain.errors import Invalid, NotFound
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
 from podd.services import workers
-from podd.services.platform import AUTOSCALE, Platform
+from podd.services.platform import AUTOSCALE, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store.db import Reader, Tx
 
@@ -83,6 +83,7 @@ def delete(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, now: int) -
         workers.remove(tx, podd, worker, "its endpoint was deleted", now)
     endpoints.delete(tx, endpoint.id)
     templates.delete_parts_of(tx, endpoint.id)
+    tx.ring(endpoint_bell(endpoint.id))
 
 
 def release_all_with(tx: Tx, template_id: str, now: int) -> None:

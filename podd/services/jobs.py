@@ -3,14 +3,18 @@
 Every end names the attempt it ends, so a late or repeated one changes nothing.
 """
 
+from dataclasses import dataclass
+
 from podd import ids
 from podd.domain import job as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NotFound
+from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, TOLD, Job, JobRequest, JobStatus
+from podd.domain.measure import Measure
+from podd.domain.worker import Worker
 from podd.services.platform import AUTOSCALE, WEBHOOKS, Platform, job_bell, queue_bell, worker_bell
-from podd.store import endpoints, jobs, webhooks, workloads
+from podd.store import chunks, endpoints, jobs, measures, webhooks, workloads
 from podd.store.db import Reader, Tx
 from podd.store.jobs import Held
 
@@ -27,9 +31,10 @@ def own_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -
 
 
 def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: JobRequest, now: int) -> Job:
-    """Queue a job. Raises NotFound for the endpoint."""
+    """Queue a job. Raises NotFound for the endpoint, TooMany."""
     endpoint = own_endpoint(tx, caller, endpoint_id, "job.submit")
     limits = podd.settings.limits
+    podd.queue_cap.check(tx, endpoint, limits)
     timeout = (
         endpoint.execution_timeout_ms if request.execution_timeout is None else request.execution_timeout
     )
@@ -53,9 +58,7 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
         expires_at=now + ttl,
         webhook=request.webhook,
     )
-    tx.tell("job queued", job=job.id, endpoint=endpoint.id)
-    tx.ring(queue_bell(endpoint.id))
-    tx.ring(AUTOSCALE)
+    _note_queued(tx, endpoint.id, job.id)
     return job
 
 
@@ -65,6 +68,28 @@ def status(db: Reader, caller: Caller, endpoint_id: str, job_id: str) -> Job:
     return find(db, endpoint_id, job_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What was counted of an endpoint: how many in each bin."""
+
+    endpoint: Endpoint
+    crew: list[Worker]
+    measured: dict[Measure, dict[int, int]]
+
+
+def metrics(db: Reader, caller: Caller, endpoint_id: str, since: int) -> Metrics:
+    """The endpoint in numbers, from the hour of `since` on. Raises NotFound."""
+    endpoint = own_endpoint(db, caller, endpoint_id, "job.read")
+    crew = workloads.workers_of(db, endpoint.id)
+    return Metrics(endpoint, crew, measures.since(db, endpoint.id, since))
+
+
+def recent(db: Reader, caller: Caller, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
+    """The endpoint's youngest jobs, without what went in and came out. Raises NotFound."""
+    endpoint = own_endpoint(db, caller, endpoint_id, "job.read")
+    return jobs.youngest(db, endpoint.id, status, limit)
+
+
 def cancel(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, job_id: str, now: int) -> Job:
     """End a job that is not finished; a finished one is returned as it is. Raises NotFound."""
     own_endpoint(tx, caller, endpoint_id, "job.cancel")
@@ -72,6 +97,36 @@ def cancel(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, job_id: str
     if not job.final:
         end(tx, podd, job, JobStatus.CANCELLED, now=now)
     return find(tx, endpoint_id, job_id)
+
+
+def retry(tx: Tx, caller: Caller, endpoint_id: str, job_id: str, now: int) -> Job:
+    """Run a failed job once more, with nothing kept of what it came to before. Raises Invalid, NotFound."""
+    own_endpoint(tx, caller, endpoint_id, "job.submit")
+    job = find(tx, endpoint_id, job_id)
+    if job.status not in (JobStatus.FAILED, JobStatus.TIMED_OUT):
+        raise Invalid(f"Only a FAILED or TIMED_OUT job can be retried; this one is {job.status.value}.")
+    if not jobs.retry(tx, job, now):
+        raise Invalid("The worker has not let go of the job yet; retry it in a few seconds.")
+    chunks.strike_all(tx, job.id)
+    _note_queued(tx, endpoint_id, job.id)
+    return find(tx, endpoint_id, job_id)
+
+
+PURGE_AT_ONCE = 500
+
+
+def purge(
+    tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, until: int | None, now: int
+) -> tuple[int, int | None]:
+    """Cancel jobs that wait in the queue, some hundred at a time: how many, and what to call it again with
+    (as `until`) while there may be more; None when all that waited at the first call are gone. Raises
+    NotFound."""
+    own_endpoint(tx, caller, endpoint_id, "job.cancel")
+    until = jobs.last_number(tx) if until is None else until
+    found = jobs.queued(tx, endpoint_id, until=until, limit=PURGE_AT_ONCE)
+    for job in found:
+        end(tx, podd, job, JobStatus.CANCELLED, now=now)
+    return len(found), until if len(found) == PURGE_AT_ONCE else None
 
 
 def give_back(tx: Tx, podd: Platform, worker_id: str, *, counted: bool, now: int) -> None:
@@ -117,10 +172,10 @@ def end(
     tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
     if status in TOLD and webhooks.put(tx, job.id, now):
         tx.ring(WEBHOOKS)
-    if status is JobStatus.COMPLETED:
-        endpoints.count(tx, job.endpoint_id, "completed")
-    elif status is not JobStatus.CANCELLED:
-        endpoints.count(tx, job.endpoint_id, "failed")
+    if status is not JobStatus.CANCELLED:
+        outcome = Measure.COMPLETED if status is JobStatus.COMPLETED else Measure.FAILED
+        endpoints.count(tx, job.endpoint_id, outcome.value)
+        measures.note(tx, job.endpoint_id, _times(job, outcome, now), now)
     if job.status is JobStatus.IN_PROGRESS:
         if status in (JobStatus.CANCELLED, JobStatus.TIMED_OUT):
             jobs.ask_stop(tx, job.id, now)
@@ -142,9 +197,23 @@ def lose(tx: Tx, podd: Platform, held: Held, *, counted: bool, now: int) -> None
         end(tx, podd, job, JobStatus.FAILED, error=rules.lost_message(held.retries), now=now)
         return
     if jobs.requeue(tx, held, counted=counted, now=now):
+        chunks.strike_all(tx, held.id)  # the next attempt streams them again
         tx.tell("job requeued", job=held.id, endpoint=held.endpoint_id, attempt=held.attempt, counted=counted)
         if counted:
             endpoints.count(tx, held.endpoint_id, "retried")
+            measures.note(tx, held.endpoint_id, {Measure.RETRIED: None}, now)
         tx.ring(queue_bell(held.endpoint_id))
         tx.ring(job_bell(held.id))
         tx.ring(AUTOSCALE)
+
+
+def _times(job: Job, outcome: Measure, now: int) -> dict[Measure, int | None]:
+    if job.taken_at is None:
+        return {outcome: None}
+    return {outcome: now - job.taken_at, Measure.DELAY: job.taken_at - job.enqueued_at}
+
+
+def _note_queued(tx: Tx, endpoint_id: str, job_id: str) -> None:
+    tx.tell("job queued", job=job_id, endpoint=endpoint_id)
+    tx.ring(queue_bell(endpoint_id))
+    tx.ring(AUTOSCALE)

@@ -1,6 +1,6 @@
 """What every service needs to know about this installation. Made once, by the daemon."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
 from podd.ports import Clock
 from podd.sealing import Sealer
+from podd.services.queue_cap import QueueCap
 from podd.store import gpus
 from podd.store.db import Reader, Store
 from podd.wakeups import Bells
@@ -25,6 +26,11 @@ WEBHOOKS = "webhooks"
 
 def queue_bell(endpoint_id: str) -> str:
     return f"queue:{endpoint_id}"
+
+
+def endpoint_bell(endpoint_id: str) -> str:
+    """Rings when the endpoint is deleted, and all its jobs with it."""
+    return f"endpoint:{endpoint_id}"
 
 
 def job_bell(job_id: str) -> str:
@@ -61,6 +67,7 @@ class Platform:
     booted_at: int
     operator_key_hash: str
     boot_id: str = ""
+    queue_cap: QueueCap = field(default_factory=QueueCap)
 
     def moment(self) -> Moment:
         """Now, by both clocks."""

@@ -10,15 +10,14 @@ from collections import Counter
 
 import structlog
 
+from podd.domain.measure import Measure
 from podd.domain.webhook import NO_ANSWER, delivered
 from podd.ports import Courier, Undeliverable
 from podd.services.platform import WEBHOOKS, Platform
-from podd.store import webhooks
+from podd.store import endpoints, measures, webhooks
 from podd.store.db import Tx
 from podd.store.webhooks import Delivery
 from podd.wire.job import job_object
-
-DAY_MS = 86_400_000
 
 log = structlog.get_logger()
 
@@ -89,7 +88,9 @@ class Outbox:
 def note(tx: Tx, podd: Platform, delivery: Delivery, status: int, reason: str, now: int) -> None:
     """The receiver has answered `status` (0: not at all, for `reason`): done, or once more after a pause."""
     limits = podd.settings.webhooks
-    webhooks.count_answer(tx, delivery.job.endpoint_id, status, now)
+    if endpoints.get(tx, delivery.job.endpoint_id) is not None:
+        outcome = Measure.WEBHOOK_SENT if delivered(status) else Measure.WEBHOOK_FAILED
+        measures.note(tx, delivery.job.endpoint_id, {outcome: None}, now)
     tried = delivery.tries + 1
     tx.tell(
         "webhook delivered" if delivered(status) else "webhook refused",
@@ -103,11 +104,6 @@ def note(tx: Tx, podd: Platform, delivery: Delivery, status: int, reason: str, n
         webhooks.drop(tx, delivery.number)
     else:
         webhooks.put_off(tx, delivery.number, now + int(limits.pause_seconds * 1000))
-
-
-def forget(tx: Tx, podd: Platform, now: int) -> None:
-    """Let go of numbers of answers that are too old."""
-    webhooks.forget_answers(tx, now - podd.settings.webhooks.answers_kept_days * DAY_MS)
 
 
 # Private

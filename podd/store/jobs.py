@@ -8,6 +8,9 @@ from podd.store.db import Reader, Row, Tx
 # Order of hand-out: jobs that were lost once, then the normal ones, then those of low priority.
 RANK_REQUEUED, RANK_NORMAL, RANK_LOW = 0, 1, 2
 
+LATELY = 5_000
+"""A sign of life this young (ms) need not be renewed."""
+
 COLUMNS = (
     "id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, ended_at, "
     "worker_id, body_json, progress_json, output_json, error"
@@ -57,6 +60,18 @@ def insert(
 def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
     row = db.row(f"SELECT {COLUMNS} FROM jobs WHERE id = ? AND endpoint_id = ?", (job_id, endpoint_id))
     return job_of(row) if row else None
+
+
+def youngest(db: Reader, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
+    """The youngest jobs, youngest first, without body, progress and output."""
+    rows = db.rows(
+        "SELECT id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, "
+        "ended_at, worker_id, '{}' AS body_json, NULL AS progress_json, NULL AS output_json, error "
+        "FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
+        "ORDER BY seq DESC LIMIT :limit",
+        {"endpoint": endpoint_id, "status": status and status.value, "limit": limit},
+    )
+    return [job_of(row) for row in rows]
 
 
 def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list[Job]:
@@ -117,6 +132,43 @@ def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
     )
 
 
+def retry(tx: Tx, job: Job, now: int) -> bool:
+    """Queue a failed job again as if it had come now; False if it has moved on, or its last worker has not
+    let go of it yet."""
+    return bool(
+        tx.run(
+            "UPDATE jobs SET status = 'IN_QUEUE', retries = 0, enqueued_at = :now, submitted_at = :now, "
+            "expires_at = expires_at - submitted_at + :now, forget_at = NULL, worker_id = '', "
+            "taken_at = NULL, seen_at = NULL, ended_at = NULL, output_json = NULL, error = NULL, "
+            "rank = CASE rank WHEN :low THEN rank ELSE :normal END "
+            "WHERE id = :id AND status = :status AND attempt = :attempt AND stop_asked_at IS NULL",
+            {
+                "now": now,
+                "low": RANK_LOW,
+                "normal": RANK_NORMAL,
+                "id": job.id,
+                "status": job.status.value,
+                "attempt": job.attempt,
+            },
+        )
+    )
+
+
+def queued(db: Reader, endpoint_id: str, *, until: int, limit: int) -> list[Job]:
+    """Jobs in the queue that were there at `until`, of which `last_number` gave the number."""
+    rows = db.rows(
+        f"SELECT {COLUMNS} FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND seq <= ? LIMIT ?",
+        (endpoint_id, until, limit),
+    )
+    return [job_of(row) for row in rows]
+
+
+def last_number(db: Reader) -> int:
+    """The number of the youngest job there is."""
+    number: int | None = db.value("SELECT MAX(seq) FROM jobs")
+    return number or 0
+
+
 def note_progress(tx: Tx, job: Job, output: str, now: int) -> bool:
     return bool(
         tx.run(
@@ -134,6 +186,11 @@ def note_seen(tx: Tx, worker_id: str, job_ids: list[str], now: int) -> None:
             "UPDATE jobs SET seen_at = ? WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
             (now, job_id, worker_id),
         )
+
+
+def note_seen_lately(tx: Tx, job_id: str, now: int) -> None:
+    """As `note_seen`, for what comes many times a second: the row is written every few seconds only."""
+    tx.run("UPDATE jobs SET seen_at = ? WHERE id = ? AND seen_at < ?", (now, job_id, now - LATELY))
 
 
 def note_all_seen(tx: Tx, now: int) -> None:
@@ -181,6 +238,15 @@ def counts(db: Reader, endpoint_id: str) -> Counts:
             "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_PROGRESS'", (endpoint_id,)
         ),
     )
+
+
+def queued_up_to(db: Reader, endpoint_id: str, limit: int) -> int:
+    """How many jobs are in the queue, counted up to `limit`."""
+    number: int = db.value(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' LIMIT ?)",
+        (endpoint_id, limit),
+    )
+    return number
 
 
 def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:

@@ -269,6 +269,32 @@ def m0005_restarts_by_run_and_events_by_age(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0006_chunks_and_measures(db: Database) -> None:
+    _script(
+        db,
+        """
+        CREATE TABLE chunks (
+            seq INTEGER PRIMARY KEY,
+            job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            size INTEGER NOT NULL,
+            body_json TEXT NOT NULL
+        );
+        CREATE INDEX chunks_by_job ON chunks (job_id, seq);
+
+        CREATE TABLE measures (
+            hour INTEGER NOT NULL,
+            endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+            kind TEXT NOT NULL,
+            bin INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            PRIMARY KEY (hour, endpoint_id, kind, bin)
+        ) WITHOUT ROWID;
+        CREATE INDEX measures_by_endpoint ON measures (endpoint_id);
+        """,
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0010_webhooks(db: Database) -> None:
     _script(
         db,
@@ -297,14 +323,6 @@ def m0010_webhooks(db: Database) -> None:
             error TEXT
         );
         CREATE INDEX webhooks_due ON webhooks (due_at);
-
-        CREATE TABLE webhook_answers (
-            endpoint_id TEXT NOT NULL,
-            hour INTEGER NOT NULL,
-            status INTEGER NOT NULL,
-            count INTEGER NOT NULL,
-            PRIMARY KEY (endpoint_id, hour, status)
-        ) WITHOUT ROWID;
         """,
     )
 

@@ -1,13 +1,11 @@
-"""What is still to be told, and how those who were told answered. A row holds all of its message: the job
-may be forgotten, or run again, before it is delivered."""
+"""What is still to be told. A row holds all of its message: the job may be forgotten, or run again, before it
+is delivered."""
 
 from dataclasses import dataclass
 
 from podd.domain.job import Job
 from podd.store.db import Reader, Tx
 from podd.store.jobs import COLUMNS, job_of
-
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +50,3 @@ def drop(tx: Tx, number: int) -> None:
 
 def put_off(tx: Tx, number: int, due_at: int) -> None:
     tx.run("UPDATE webhooks SET tries = tries + 1, due_at = ? WHERE number = ?", (due_at, number))
-
-
-def count_answer(tx: Tx, endpoint_id: str, status: int, now: int) -> None:
-    tx.run(
-        "INSERT INTO webhook_answers VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-        (endpoint_id, now - now % HOUR_MS, status),
-    )
-
-
-def answers(db: Reader, endpoint_id: str, since: int) -> dict[int, int]:
-    """How often each status code was answered since then, in whole hours; 0 stands for no answer."""
-    rows = db.rows(
-        "SELECT status, SUM(count) AS count FROM webhook_answers WHERE endpoint_id = ? AND hour >= ? "
-        "GROUP BY status ORDER BY status",
-        (endpoint_id, since - since % HOUR_MS),
-    )
-    return {row["status"]: row["count"] for row in rows}
-
-
-def forget_answers(tx: Tx, before: int) -> None:
-    tx.run("DELETE FROM webhook_answers WHERE hour < ?", (before,))

@@ -21,6 +21,7 @@ from litestar import Litestar
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
+from podd.api.gauge import Gauge
 from podd.config import Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
@@ -243,7 +244,14 @@ class Served:
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)
         self._app = _app(
-            Api(self.podd, telemetry, "fake", lambda: not self.reconciler.engine_away, logs=self.logs)
+            Api(
+                self.podd,
+                telemetry,
+                "fake",
+                lambda: not self.reconciler.engine_away,
+                logs=self.logs,
+                gauge=Gauge(self.settings.rates),
+            )
         )
         own_socket = socket.socket(socket.AF_UNIX)
         own_socket.bind(str(self.settings.data_dir / "podd.sock"))

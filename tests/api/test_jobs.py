@@ -146,7 +146,7 @@ OPERATIONS = [
     ("POST", "purge-queue"),
     ("GET", "metrics"),
     ("GET", "requests"),
-    ("GET", "openai/v1/models"),
+    ("GET", "batch"),
 ]
 
 

@@ -4,9 +4,11 @@ A job's input says what to do, as in {"sleep": 2, "return": "done"}; one that sa
 """
 
 import asyncio
+import json
 import os
 import sys
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +74,48 @@ def telling(job: Job) -> Any:
     return "done"
 
 
+def parts(job: Job) -> Iterator[Any]:
+    """`count` numbers, `pause` seconds apart, or the values of `parts`; with "raise" instead of the last."""
+    wish = job["input"]
+    for part in wish.get("parts", range(wish.get("count", 0))):
+        time.sleep(wish.get("pause", 0))
+        yield part
+    if "raise" in wish:
+        raise ValueError(wish["raise"])
+
+
+async def parts_async(job: Job) -> AsyncIterator[Any]:
+    for part in parts(job):
+        await asyncio.sleep(0)
+        yield part
+
+
 def wait_for(path: str) -> None:
     while not Path(path).exists():
         time.sleep(0.02)
+
+
+async def openai_mock(job: Job) -> AsyncIterator[Any]:
+    """Answers as vLLM's worker does: events as text, cut where it comes, or one object."""
+    route, asked = job["input"]["openai_route"], job["input"]["openai_input"]
+    if route == "/v1/models":
+        yield {"object": "list", "data": [{"id": "mock", "object": "model", "created": 1, "owned_by": "me"}]}
+        return
+    said = asked["messages"][-1]["content"]
+    head = {"id": "chatcmpl-1", "created": 1, "model": asked["model"]}
+    if said == "fail":
+        raise ValueError("no luck")
+    if not asked.get("stream"):
+        message = {"role": "assistant", "content": said}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        yield {**head, "object": "chat.completion", "choices": [choice]}
+        return
+    for word in said.split():
+        choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+        event = json.dumps({**head, "object": "chat.completion.chunk", "choices": [choice]})
+        for piece in (f"data: {event[:20]}", f"{event[20:]}\n", "\n"):
+            yield piece
+    yield "data: [DONE]\n\n"
 
 
 HANDLERS: dict[str, dict[str, Any]] = {
@@ -83,6 +124,10 @@ HANDLERS: dict[str, dict[str, Any]] = {
     "single": {"handler": ready},
     "busy": {"handler": busy},
     "telling": {"handler": telling},
+    "parts": {"handler": parts},
+    "parts_async": {"handler": parts_async, "concurrency_modifier": lambda _: 4},
+    "aggregate": {"handler": parts, "return_aggregate_stream": True},
+    "openai": {"handler": openai_mock, "return_aggregate_stream": True},
     "fresh": {"handler": busy, "refresh_worker": True},
 }
 

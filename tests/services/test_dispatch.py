@@ -212,7 +212,7 @@ def words(podd: Platform, badge: Badge, job_id: str, now: int) -> list[Callable[
         lambda tx: dispatch.post(tx, podd, badge, job_id, Result('"forged"', None), now),
         lambda tx: dispatch.post(tx, podd, badge, job_id, Progress('"forged"'), now),
         lambda tx: dispatch.refuse_result(tx, podd, badge, job_id, "forged", now),
-        lambda tx: dispatch.chunk(tx, podd, badge, job_id, now),
+        lambda tx: dispatch.chunk(tx, podd, badge, job_id, ["1"], now),
         lambda tx: dispatch.ping(tx, podd, badge, [job_id], now),
         lambda tx: dispatch.unfit(tx, podd, badge, "check", "forged", now),
     ]
@@ -402,7 +402,7 @@ def test_a_sign_of_life_keeps_a_job_where_it_is(crew: Crew, sign: str) -> None:
             case "progress":
                 lab.post(worker, job, Progress("1"))
             case "chunk":
-                lab.do(dispatch.chunk, lab.podd, lab.badge(worker), job.id, lab.now)
+                lab.do(dispatch.chunk, lab.podd, lab.badge(worker), job.id, ["1"], lab.now)
         lab.look_at_jobs()
     assert lab.status(job) is IN_PROGRESS
 
