@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,6 +27,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -184,6 +185,41 @@ class Limits(_Section):
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
 
 
+class Containers(_Section):
+    network_range: ipaddress.IPv4Network = ipaddress.IPv4Network("10.213.0.0/16")
+    network_prefix: Annotated[int, Field(ge=8, le=29)] = 24
+    firewall: bool = True
+    blocked_networks: Annotated[tuple[ipaddress.IPv4Network, ...], BeforeValidator(_words)] = tuple(
+        ipaddress.IPv4Network(network)
+        for network in (
+            "169.254.0.0/16",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+        )
+    )
+    dropped_capabilities: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("NET_RAW", "MKNOD")
+    pids: Positive = 4096
+    shm_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    nofile: Annotated[int, Field(ge=0)] = 0
+    memlock_mb: Annotated[int, Field(ge=0)] = 0
+    log_mb: Positive = 10
+    log_files: Positive = 3
+    denied_env: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("LD_PRELOAD", "LD_AUDIT", "NVIDIA_*")
+    allowed_env: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("NVIDIA_DRIVER_CAPABILITIES",)
+    runtime: str = ""
+    userns_remap: bool = False
+
+    @model_validator(mode="after")
+    def _has_subnets(self) -> Self:
+        if self.network_prefix <= self.network_range.prefixlen:
+            raise ValueError(
+                f"network_prefix {self.network_prefix} makes no parts of network_range {self.network_range}"
+            )
+        return self
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -220,6 +256,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
+    containers: Containers = Containers()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

@@ -34,6 +34,7 @@ from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
 from podd.services import autoscale, dispatch, pods, workloads
+from podd.services.fence import Fence
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -114,7 +115,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.info("no NVIDIA GPUs", reason=nvml.problem)
         for uuid, reason in nvml.reasons.items():
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
-        async with _at_work(podd, engine, probe) as reconciler:
+        fence = Fence(engine, ways_in.worker_port)
+        await fence.tick(clock.now())
+        async with _at_work(podd, engine, probe, fence) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
                 Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
@@ -144,7 +147,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
 
 
 @contextlib.asynccontextmanager
-async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIterator[Reconciler]:
+async def _at_work(
+    podd: Platform, engine: Engine, probe: GpuProbe, fence: Fence
+) -> AsyncIterator[Reconciler]:
     """The loops run."""
     reconciler = Reconciler(podd, engine)
 
@@ -171,6 +176,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("pods", 1, look_at_pods),
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
+            Loop("fence", 30, fence.tick),
         ],
         podd.bells,
         podd.clock,
@@ -220,7 +226,11 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
     is merely late after a reboot must not be taken for absent."""
     wanted = settings.engine if settings.engine != "auto" else identity.engine or "auto"
     if wanted != "process":
-        docker = DockerEngine(identity.instance, timeout=settings.limits.engine_timeout_seconds)
+        docker = DockerEngine(
+            identity.instance,
+            timeout=settings.limits.engine_timeout_seconds,
+            settings=settings.containers,
+        )
         try:
             return docker, docker.info()
         except EngineError as error:

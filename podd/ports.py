@@ -127,6 +127,11 @@ class Engine(Protocol):
     ) -> None:
         """Fetch the image; `progress` is told a line now and then. Raises ImageMissing, EngineError."""
 
+    def guard_host(self, port: int) -> str:
+        """See that containers reach nothing of this host but `port` at `host_address`, and DNS. To be called
+        again now and then: others may take the rules away. Returns what is in the way, "" when all is well.
+        Raises EngineError."""
+
     def events(self) -> Iterator[ContainerEvent]:
         """What happens from now on. Ends, without an error, when the connection ends or close() is called."""
 

@@ -149,6 +149,7 @@ class FakeEngine(Engine):
         )
         self.calls: list[tuple[str, ...]] = []
         self.away = False
+        self.unguarded = ""
         self._clock = clock
         self._machine = _Machine()
         self._closed = False
@@ -284,6 +285,10 @@ class FakeEngine(Engine):
         if progress:
             progress(f"Pulling {image}")
         self.images.add(image)
+
+    def guard_host(self, port: int) -> str:
+        self._called("guard_host", str(port))
+        return self.unguarded
 
     def events(self) -> Iterator[ContainerEvent]:
         self._called("events")

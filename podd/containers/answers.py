@@ -63,12 +63,13 @@ class CpuSample:
     used: int
 
 
-def container(inspected: Json, network: str) -> Container:
-    """The container of an inspect answer; its address is the one on `network`."""
+def container(inspected: Json) -> Container:
+    """The container of an inspect answer; its address is the one on the network it was made for."""
     labels = inspected["Config"].get("Labels") or {}
     state = inspected["State"]
     now = _STATES.get(state["Status"], ContainerState.EXITED)
     ended = now is ContainerState.EXITED
+    network = (inspected.get("HostConfig") or {}).get("NetworkMode") or ""
     attached = (inspected["NetworkSettings"].get("Networks") or {}).get(network) or {}
     return Container(
         name=inspected["Name"].removeprefix("/"),
@@ -177,6 +178,17 @@ def gateway(network: Json) -> str:
     """The host's address on this network, in which an IPv4 range comes first."""
     ranges = (network.get("IPAM") or {}).get("Config") or []
     return next((r["Gateway"] for r in ranges if r.get("Gateway")), "")
+
+
+def bridge(network: Json) -> str:
+    """The host's interface that is this network."""
+    name: str = (network.get("Options") or {}).get("com.docker.network.bridge.name", "")
+    return name or f"br-{network['Id'][:12]}"
+
+
+def remaps_users(info: Json) -> bool:
+    """Whether root inside is somebody else outside."""
+    return any("name=userns" in option for option in info.get("SecurityOptions") or [])
 
 
 def cpu_sample(sample: Json) -> CpuSample:

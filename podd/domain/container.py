@@ -53,7 +53,8 @@ class ContainerSpec:
     """Everything an engine needs to run one container.
 
     `command` replaces the image's own command when not empty, `entrypoint` likewise. `cpus` is a
-    share in cores, `memory` in MiB, `disk` in GB (None: no limit asked for).
+    share in cores, `memory` in MiB, `disk` in GB (None: no limit asked for). Containers of one `network`
+    reach each other, by `names`; those of different ones do not, nor those of none.
     """
 
     workload_id: str
@@ -70,6 +71,8 @@ class ContainerSpec:
     memory: int = 1024
     disk: int | None = None
     registry_auth: RegistryAuth | None = None
+    network: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

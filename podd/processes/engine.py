@@ -158,6 +158,10 @@ class ProcessEngine(Engine):
     ) -> None:
         """There is nothing to fetch."""
 
+    def guard_host(self, port: int) -> str:  # noqa: ARG002
+        """The processes are the host's own: there is nothing to keep them from."""
+        return ""
+
     def events(self) -> Iterator[ContainerEvent]:
         return self._events({c.name: c for c in self.list()})
 

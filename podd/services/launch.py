@@ -11,6 +11,7 @@ from podd.store import accounts, gpus, workloads
 from podd.store.db import Reader
 
 LOOPBACK = "127.0.0.1"
+INTERNAL = ".runpod.internal"
 
 
 def volume_dir(podd: Platform, workload_id: str) -> Path:
@@ -46,6 +47,8 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         cpus=needs.cpus,
         memory=needs.memory,
         disk=needs.disk,
+        network=workload.account_id,
+        names=(f"{workload.id}{INTERNAL}",),
     )
 
 
