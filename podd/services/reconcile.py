@@ -173,6 +173,9 @@ class Reconciler:
 
     async def _run(self, workload: Workload) -> Container:
         spec = await self._podd.store.read(launch.spec, self._podd, workload)
+        left_out = launch.left_out(self._podd, workload)
+        if left_out:
+            await self._write(workloads.note_left_out, workload, left_out, self._now())
 
         def run() -> Container:
             for mount in spec.mounts:

@@ -34,6 +34,12 @@ def note_pull(tx: Tx, image: str, line: str, at: int) -> None:
         events.add(tx, workload_id, "pulling", line, at)
 
 
+def note_left_out(tx: Tx, workload: Workload, names: list[str], at: int) -> None:
+    """Its container was made without these variables."""
+    text = f"left out of the environment, as users may not set it: {', '.join(names)}"
+    events.add(tx, workload.id, "env", text, at)
+
+
 def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> None:
     """The container runs."""
     if current(tx, workload) is None:

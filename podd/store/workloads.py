@@ -126,6 +126,7 @@ def insert_pod(tx: Tx, pod: Pod) -> None:
             "locked": pod.locked,
             "stop_after": pod.stop_after,
             "terminate_after": pod.terminate_after,
+            "global_networking": pod.global_networking,
         },
     )
 
@@ -293,7 +294,14 @@ def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:
         params,
     )
     return [
-        Pod(workload=workload, **{**row, "locked": bool(row["locked"])})
+        Pod(
+            workload=workload,
+            **{
+                **row,
+                "locked": bool(row["locked"]),
+                "global_networking": bool(row["global_networking"]),
+            },
+        )
         for workload, row in _with_workloads(db, rows)
     ]
 

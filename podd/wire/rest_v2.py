@@ -526,6 +526,8 @@ class CpuConfig(View):
 
 class PodGlobalNetworking(View):
     enabled: bool
+    ip: str | None = _left_out()
+    internal_dns: str | None = _left_out()
 
 
 class PodSshEndpoint(View):

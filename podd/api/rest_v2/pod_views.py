@@ -7,6 +7,7 @@ from podd.api.shown import dollars, instant, uptime
 from podd.domain import pod as rules
 from podd.domain.pod import Pod
 from podd.domain.words import parse_ports
+from podd.domain.workload import internal_name
 from podd.ports import GpuUse
 from podd.services.pods import JUPYTER
 from podd.wire import rest_v2 as wire
@@ -36,7 +37,7 @@ def pod_view(api: Api, pod: Pod) -> wire.Pod:
             "locked": pod.locked,
             "template": pod.template_id or None,
             "mounts": mounts_view(pod),
-            "global_networking": wire.PodGlobalNetworking(enabled=False),
+            "global_networking": _global_networking(pod),
             "ssh": wire.PodSsh(proxy=None, direct=_direct_ssh(api, pod) if runtime else None),
             "runtime": runtime,
             "created_at": instant(workload.created_at),
@@ -58,6 +59,14 @@ def mounts_view(pod: Pod) -> wire.Mounts:
 
 
 # Private
+
+
+def _global_networking(pod: Pod) -> wire.PodGlobalNetworking:
+    if not pod.global_networking:
+        return wire.PodGlobalNetworking(enabled=False)
+    return wire.PodGlobalNetworking(
+        enabled=True, ip=pod.workload.address or None, internal_dns=internal_name(pod.id)
+    )
 
 
 def _gpu(pod: Pod) -> wire.GpuConfig:
@@ -101,7 +110,7 @@ def _ports(api: Api, pod: Pod) -> list[wire.PodRuntimePort]:
     of their own."""
     published = [
         wire.PodRuntimePort(
-            private=port.container,
+            private=port.inside,
             public=port.host,
             type=port.protocol,
             ip=api.podd.settings.machine.public_ip,
