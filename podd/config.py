@@ -180,6 +180,7 @@ class Limits(_Section):
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5
     pod_start_failures: Positive = 5
+    start_give_up_seconds: Seconds = 1800
     container_disk_gb: Positive = 50
     # The container engine
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30

@@ -122,6 +122,13 @@ class Engine(Protocol):
 
     def has_image(self, image: str) -> bool: ...
 
+    def image_id(self, image: str) -> str:
+        """What the image is, by whatever name: the same for the same content. "" when it is not there."""
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """Ask the image's registry whether it would let us have it. Fetches nothing. Raises ImageMissing, and
+        EngineError when the registry cannot be asked."""
+
     def pull(
         self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
     ) -> None:

@@ -142,11 +142,12 @@ def init_failure(last_line: str) -> StartRefused | None:
     return StartRefused(f"The container cannot be started as asked: {gave_up.group(1)}: {gave_up.group(2)}.")
 
 
-def pull_failure(status: int | None, message: str, image: str) -> EngineError:
-    """Why an image could not be pulled."""
-    if status in (400, 403, 404) or _NOT_OURS_TO_PULL.search(message):
-        return ImageMissing(f"The image {image} cannot be had: {reason(message)}.")
-    return EngineError(f"The image {image} could not be pulled: {reason(message)}.")
+def pull_failure(status: int | None, message: str, image: str, credential: str = "") -> EngineError:
+    """Why an image could not be pulled, or asked for, with the registry credential of this name."""
+    shown = f" with the registry credential {credential!r}" if credential else ""
+    if status in (400, 401, 403, 404) or _NOT_OURS_TO_PULL.search(message):
+        return ImageMissing(f"The image {image} cannot be had{shown}: {reason(message)}.")
+    return EngineError(f"The image {image} could not be pulled{shown}: {reason(message)}.")
 
 
 def reason(message: str) -> str:
@@ -225,19 +226,19 @@ def milliseconds(stamp: str) -> int | None:
 
 
 class PullProgress:
-    """Turns the engine's flood of pull messages into a line now and then."""
+    """Turns the engine's flood of pull messages into a line now and then: an image has dozens of layers, and
+    each goes through half a dozen phases."""
 
     def __init__(self, every: float = 2.0) -> None:
         self._every = every
-        self._status: dict[str, str] = {}
         self._said_at = float("-inf")
 
     def line(self, message: Json, now: float) -> str | None:
-        """A line when a layer enters a new phase, or when nothing was said for a while (`now` in seconds)."""
+        """A line about the image as a whole, or about a layer when nothing was said for a while (`now` in
+        seconds)."""
         layer, status = message.get("id") or "", message.get("status") or ""
-        if not status or (self._status.get(layer) == status and now - self._said_at < self._every):
+        if not status or (layer and now - self._said_at < self._every):
             return None
-        self._status[layer] = status
         self._said_at = now
         text = f"{layer}: {status}" if layer else status
         return f"{text} {message['progress']}" if message.get("progress") else text

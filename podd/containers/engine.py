@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docker.errors import APIError
 
@@ -178,15 +179,33 @@ class DockerEngine(Engine):
         return answers.stats(sample, before)
 
     def has_image(self, image: str) -> bool:
+        return self.image_id(image) != ""
+
+    def image_id(self, image: str) -> str:
         with self._connection.api() as api:
             inspect: Callable[[str], Json] = api.inspect_image
             try:
-                inspect(image)
+                return str(inspect(image)["Id"])
             except APIError as error:
                 if error.status_code in (400, 404):
-                    return False
+                    return ""
                 raise
-        return True
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """Asks with `auth` alone, as `pull` does."""
+
+        def judge(status: int | None, message: str) -> EngineError:
+            return answers.pull_failure(status, message, image, auth.name if auth else "")
+
+        with self._connection.stream(
+            "GET",
+            f"/distribution/{quote(image, safe='/:@')}/json",
+            headers=asks.registry_header(auth),
+            silence=self._timeout,
+            judge=judge,
+        ) as stream:
+            for _ in stream.messages():
+                pass
 
     def pull(
         self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
@@ -410,7 +429,7 @@ class DockerEngine(Engine):
 
     def _pull_messages(self, image: str, auth: RegistryAuth | None) -> Iterator[Json]:
         def judge(status: int | None, message: str) -> EngineError:
-            return answers.pull_failure(status, message, image)
+            return answers.pull_failure(status, message, image, auth.name if auth else "")
 
         with self._connection.stream(
             "POST",

@@ -44,8 +44,11 @@ class PortBinding:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAuth:
+    """What to show a registry. `name` is what its owner calls it."""
+
     username: str
     password: str = field(repr=False)
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,7 @@ class Workload:
     exit_code: int | None = None
     restarts: int = 0
     failures: int = 0
+    failing_since: int | None = None
     retry_at: int = 0
     restart_at: int = 0
     reason: str = ""

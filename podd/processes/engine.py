@@ -150,6 +150,12 @@ class ProcessEngine(Engine):
     def has_image(self, image: str) -> bool:  # noqa: ARG002
         return True
 
+    def image_id(self, image: str) -> str:
+        return image
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """There are no registries."""
+
     def pull(
         self,
         image: str,

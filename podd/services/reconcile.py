@@ -37,6 +37,7 @@ from podd.ports import (
 )
 from podd.services import launch, registries, volumes, workloads
 from podd.services.platform import RECONCILE, Platform
+from podd.services.private_images import PrivateImages
 from podd.services.pulls import Pulls
 from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
@@ -62,7 +63,8 @@ class Reconciler:
         self._podd = podd
         self._engine = engine
         self._busy: dict[str, _Busy] = {}
-        self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
+        self._private = PrivateImages(podd, engine)
+        self._pulls = Pulls(engine, self._private, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
         self.engine_away = False
 
     async def tick(self, now: int) -> None:
@@ -148,6 +150,7 @@ class Reconciler:
                     workloads.note_phase, workload, Phase.PULLING, f"pulling {image}", self._now()
                 )
                 return False
+            await self._private.check(workload, auth)
             if not await self._write(
                 workloads.note_phase, workload, Phase.STARTING, "starting the container", self._now()
             ):
@@ -165,7 +168,7 @@ class Reconciler:
             raise
         except EngineError as error:
             log.warning("not started", workload=workload.id, reason=str(error))
-            await self._write(workloads.note_failure, workload, str(error), self._now())
+            await self._write(workloads.note_failure, self._podd, workload, str(error), self._now())
             return False
         await self._write(workloads.note_running, workload, container, self._now())
         log.info("container started", workload=workload.id, container=container.name)

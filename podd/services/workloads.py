@@ -52,6 +52,7 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         address=container.address,
         started_at=container.started_at,
         exit_code=None,
+        failing_since=None,
         reason="",
     )
     events.add(tx, workload.id, "running", "container started", at)
@@ -85,10 +86,16 @@ def note_refusal(tx: Tx, podd: Platform, workload: Workload, reason: str, at: in
     tx.ring(RECONCILE)
 
 
-def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
-    """Starting failed this time (the engine is busy or away): try again, later each time."""
+def note_failure(tx: Tx, podd: Platform, workload: Workload, reason: str, at: int) -> None:
+    """Starting failed this time (the engine is busy, a registry is away): try again, later each time, but do
+    not keep GPUs for ever."""
     now = current(tx, workload)
     if now is None:
+        return
+    since = at if now.failing_since is None else now.failing_since
+    if at - since >= podd.settings.limits.start_give_up_seconds * 1000:
+        minutes = (at - since) // 60_000
+        note_refusal(tx, podd, now, f"{reason} podd gave up after {minutes} minutes of trying.", at)
         return
     failures = now.failures + 1
     workloads.change(
@@ -96,6 +103,7 @@ def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
         workload.id,
         phase=Phase.NONE,
         failures=failures,
+        failing_since=since,
         retry_at=at + retry_delay(failures),
         reason=reason,
     )
@@ -110,7 +118,7 @@ def note_port_taken(tx: Tx, podd: Platform, workload: Workload, at: int) -> None
     try:
         pods.move_ports(tx, podd, now, at)
     except NoCapacity as error:
-        note_failure(tx, now, error.message, at)
+        note_failure(tx, podd, now, error.message, at)
 
 
 def note_gone(tx: Tx, workload: Workload) -> None:

@@ -51,7 +51,14 @@ def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
 
 def renew(tx: Tx, workload: Workload, **values: Any) -> None:
     """A fresh container is wanted. What was seen of the one before says nothing about it."""
-    nothing = {"phase": Phase.NONE, "container_id": "", "address": "", "started_at": None, "exited_at": None}
+    nothing = {
+        "phase": Phase.NONE,
+        "container_id": "",
+        "address": "",
+        "started_at": None,
+        "exited_at": None,
+        "failing_since": None,
+    }
     change(tx, workload.id, generation=workload.generation + 1, **nothing, **values)
 
 
@@ -278,6 +285,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         exit_code=row["exit_code"],
         restarts=row["restarts"],
         failures=row["failures"],
+        failing_since=row["failing_since"],
         retry_at=row["retry_at"],
         restart_at=row["restart_at"],
         reason=row["reason"],
