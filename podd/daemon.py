@@ -26,7 +26,7 @@ from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.declared import DeclaredProbe, JoinedProbe
 from podd.ids import DerivedKeys
-from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon
+from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
 from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
@@ -39,7 +39,7 @@ from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
-from podd.store import gpus, jobs, meta
+from podd.store import gpus, jobs, meta, sealed
 from podd.store.db import Store, Tx
 from podd.wakeups import Bells
 
@@ -104,7 +104,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             bells=bells,
             clock=clock,
             keys=DerivedKeys(identity.secret),
-            sealer=Sealer(identity.secret),
+            sealer=await _sealer(settings, identity, store),
             host=_host(settings, await asyncio.to_thread(probe.cuda_version)),
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
@@ -195,6 +195,18 @@ async def _at_work(
         leaving.set()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)
+
+
+async def _sealer(settings: Settings, identity: Identity, store: Store) -> Sealer:
+    """With every key that something is sealed with. Raises DaemonError when one is lost."""
+    sealer = Sealer(identity.secret, await asyncio.to_thread(sealing_keys, settings.data_dir))
+    lost = [name for name in await store.read(sealed.key_names) if not sealer.knows(name)]
+    if lost:
+        raise DaemonError(
+            f"{settings.data_dir / 'sealing.keys'} lacks the key {lost[0]}, which secrets are sealed with: "
+            "put the file back from a backup."
+        )
+    return sealer
 
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
