@@ -125,6 +125,9 @@ class Engine(Protocol):
     def image_id(self, image: str) -> str:
         """What the image is, by whatever name: the same for the same content. "" when it is not there."""
 
+    def other_names(self, image: str) -> frozenset[str]:
+        """By which other tags the same content is here."""
+
     def check_access(self, image: str, auth: RegistryAuth | None) -> None:
         """Ask the image's registry whether it would let us have it. Fetches nothing. Raises ImageMissing, and
         EngineError when the registry cannot be asked."""

@@ -282,6 +282,11 @@ class FakeEngine(Engine):
         self._called("image_id", image)
         return f"sha256:{image.partition(':')[0]}" if image in self.images else ""
 
+    def other_names(self, image: str) -> frozenset[str]:
+        self._called("other_names", image)
+        there = self.image_id(image)
+        return frozenset(name for name in self.images if name != image and self.image_id(name) == there)
+
     def check_access(self, image: str, auth: RegistryAuth | None) -> None:
         self._called("check_access", image)
         self._check_login(image, auth)

@@ -191,6 +191,11 @@ class DockerEngine(Engine):
                     return ""
                 raise
 
+    def other_names(self, image: str) -> frozenset[str]:
+        with self._connection.api() as api:
+            inspect: Callable[[str], Json] = api.inspect_image
+            return frozenset(inspect(image).get("RepoTags") or ()) - {asks.tag_of(image)}
+
     def check_access(self, image: str, auth: RegistryAuth | None) -> None:
         """Asks with `auth` alone, as `pull` does."""
 

@@ -117,6 +117,13 @@ def pull_params(image: str) -> dict[str, str]:
     return {"fromImage": path, "tag": tag}
 
 
+def tag_of(image: str) -> str:
+    """The tag that `image` names, as the engine lists tags; "" for a digest."""
+    named = pull_params(image)
+    repository = named["fromImage"].removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
+    return "" if "@" in image else f"{repository}:{named['tag']}"
+
+
 def registry_header(auth: RegistryAuth | None) -> dict[str, str]:
     """The header with the credentials of one pull; none leaves the engine to ask anonymously."""
     if auth is None:

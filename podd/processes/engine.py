@@ -153,6 +153,9 @@ class ProcessEngine(Engine):
     def image_id(self, image: str) -> str:
         return image
 
+    def other_names(self, image: str) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
+
     def check_access(self, image: str, auth: RegistryAuth | None) -> None:
         """There are no registries."""
 

@@ -12,7 +12,7 @@ from podd.domain.workload import Workload
 from podd.ports import Engine
 from podd.services.platform import Platform
 from podd.store import images
-from podd.store.db import Reader
+from podd.store.db import Reader, Tx
 
 
 class PrivateImages:
@@ -44,9 +44,16 @@ class PrivateImages:
         await self._podd.store.write(images.note_private, reference)
 
     async def after_pull(self, reference: str) -> None:
-        """It is there: private under its other names as well. Or it is not: then its name says nothing."""
+        """It is there: private under whatever name, unless it was here for all under another. Or it is not:
+        then its name says nothing."""
         image_id = await asyncio.to_thread(self._engine.image_id, reference)
-        if image_id:
-            await self._podd.store.write(images.note_private, image_id)
-        else:
+        if not image_id:
             await self._podd.store.write(images.forget_private, reference)
+            return
+        others = await asyncio.to_thread(self._engine.other_names, reference)
+
+        def note(tx: Tx) -> None:
+            if all(images.is_private(tx, name, "") for name in others):
+                images.note_private(tx, image_id)
+
+        await self._podd.store.write(note)

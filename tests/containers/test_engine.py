@@ -356,6 +356,8 @@ def test_an_image_can_be_named_by_its_digest(engine: DockerEngine, registry: Reg
     assert not engine.has_image(by_tag)
     engine.pull(by_tag, LOGIN)
     assert engine.image_id(by_tag) == engine.image_id(pinned) != ""
+    assert engine.other_names(pinned) == {by_tag}
+    assert engine.other_names(by_tag) == frozenset()
     engine.pull(f"{by_tag}@{digest}", LOGIN)
     assert engine.image_id(f"{by_tag}@{digest}") == engine.image_id(pinned)
 

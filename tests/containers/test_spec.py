@@ -14,6 +14,7 @@ from podd.containers.spec import (
     pull_params,
     registry_header,
     seconds,
+    tag_of,
 )
 from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth
 
@@ -233,3 +234,17 @@ def test_credentials_go_into_a_header_of_their_own() -> None:
 
 def test_moments_keep_their_nanoseconds() -> None:
     assert seconds(1_700_000_000_000_000_001) == "1700000000.000000001"
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("app", "app:latest"),
+        ("docker.io/library/app:2", "app:2"),
+        ("index.docker.io/me/app:2", "me/app:2"),
+        ("127.0.0.1:5000/me/app", "127.0.0.1:5000/me/app:latest"),
+        ("me/app@sha256:ab", ""),
+    ],
+)
+def test_the_tag_of_an_image_is_as_the_engine_lists_it(image: str, tag: str) -> None:
+    assert tag_of(image) == tag

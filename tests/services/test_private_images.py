@@ -80,6 +80,18 @@ def test_an_image_the_operator_put_here_is_for_all(lab: Lab) -> None:
     assert "check_access" not in [call[0] for call in lab.engine.calls]
 
 
+def test_pulling_what_is_here_for_all_under_another_name_takes_it_from_nobody(lab: Lab) -> None:
+    """Else anybody could lock others out of an image by pulling a copy of it."""
+    copy = f"{IMAGE.partition(':')[0]}:copy"
+    lab.engine.pullable.add(copy)
+    lab.engine.logins[copy] = ("ada", "hunter2")
+    own = credential(lab, lab.caller)
+    assert ends_up(lab, lab.pod(image=copy, gpu_count=0, gpu_type_ids=(), registry_auth_id=own)) == "running"
+    eve = lab.account("eve@example.org")
+    assert ends_up(lab, pod(lab, eve)) == "running"
+    assert "cannot be had" in ends_up(lab, lab.pod(eve, image=copy, gpu_count=0, gpu_type_ids=()))
+
+
 def test_a_pull_that_fails_does_not_make_the_name_private(lab: Lab) -> None:
     lab.engine.images.clear()
     wrong = credential(lab, lab.caller)
