@@ -17,7 +17,7 @@ from podd import __version__, daemon, doctor, log
 from podd.client import Client, ClientError
 from podd.config import ConfigError, Settings, load
 from podd.installation import DaemonError
-from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey
+from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -32,6 +32,8 @@ account = typer.Typer(help="Accounts of the people who use this machine.", no_ar
 key = typer.Typer(help="API keys of accounts.", no_args_is_help=True)
 app.add_typer(account, name="account")
 app.add_typer(key, name="key")
+secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
+app.add_typer(secrets, name="secrets")
 
 Config = Annotated[
     Path | None,
@@ -114,6 +116,16 @@ def create_key(
         print(json.dumps({"key_id": made.key_id, "api_key": made.api_key}))
     else:
         print(f"key {made.key_id}\nAPI key {made.api_key}")
+
+
+@secrets.command("rotate-key")
+def rotate_key(as_json: AsJson = False, config: Config = None) -> None:
+    """Seal all secrets and registry passwords with a new key. Back up sealing.keys with the database."""
+    done = _ask(config, "/operator/v1/secrets/rotate", Nothing(), RotatedKey)
+    if as_json:
+        print(json.dumps({"key": done.key, "count": done.count}))
+    else:
+        print(f"{done.count} sealed with the new key {done.key}")
 
 
 @app.command()

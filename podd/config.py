@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import limits
@@ -29,6 +29,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -199,6 +200,7 @@ class Limits(_Section):
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5
     pod_start_failures: Positive = 5
+    start_give_up_seconds: Seconds = 1800
     container_disk_gb: Positive = 50
     # What is remembered
     event_retention_seconds: Seconds = 2592000
@@ -240,6 +242,41 @@ class Rates(_Section):
     requests_at_once: AtOnce = 2
 
 
+class Containers(_Section):
+    network_range: ipaddress.IPv4Network = ipaddress.IPv4Network("10.213.0.0/16")
+    network_prefix: Annotated[int, Field(ge=8, le=29)] = 24
+    firewall: bool = True
+    blocked_networks: Annotated[tuple[ipaddress.IPv4Network, ...], BeforeValidator(_words)] = tuple(
+        ipaddress.IPv4Network(network)
+        for network in (
+            "169.254.0.0/16",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "100.64.0.0/10",
+        )
+    )
+    dropped_capabilities: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("NET_RAW", "MKNOD")
+    pids: Positive = 4096
+    shm_percent: Annotated[int, Field(ge=1, le=100)] = 50
+    nofile: Annotated[int, Field(ge=0)] = 0
+    memlock_mb: Annotated[int, Field(ge=0)] = 0
+    log_mb: Positive = 10
+    log_files: Positive = 3
+    denied_env: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("LD_PRELOAD", "LD_AUDIT", "NVIDIA_*")
+    allowed_env: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("NVIDIA_DRIVER_CAPABILITIES",)
+    runtime: str = ""
+    userns_remap: bool = False
+
+    @model_validator(mode="after")
+    def _has_subnets(self) -> Self:
+        if self.network_prefix <= self.network_range.prefixlen:
+            raise ValueError(
+                f"network_prefix {self.network_prefix} makes no parts of network_range {self.network_range}"
+            )
+        return self
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -278,6 +315,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     rates: Rates = Rates()
     webhooks: Webhooks = Webhooks()
+    containers: Containers = Containers()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

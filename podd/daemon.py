@@ -29,7 +29,7 @@ from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
 from podd.declared import DeclaredProbe, JoinedProbe
 from podd.ids import DerivedKeys
-from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon
+from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
 from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
@@ -37,12 +37,13 @@ from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
 from podd.services import autoscale, billing, dispatch, history, pods, workloads
+from podd.services.fence import Fence
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.webhooks import Outbox
-from podd.store import gpus, jobs, meta
+from podd.store import gpus, jobs, meta, sealed
 from podd.store.db import Store, Tx
 from podd.wakeups import Bells
 
@@ -112,7 +113,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             bells=bells,
             clock=clock,
             keys=DerivedKeys(identity.secret),
-            sealer=Sealer(identity.secret),
+            sealer=await _sealer(settings, identity, store),
             host=_host(settings, await asyncio.to_thread(probe.cuda_version)),
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
@@ -125,7 +126,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.info("no NVIDIA GPUs", reason=nvml.problem)
         for uuid, reason in nvml.reasons.items():
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
-        async with _at_work(podd, engine, probe) as reconciler:
+        fence = Fence(engine, ways_in.worker_port)
+        await fence.tick(clock.now())
+        async with _at_work(podd, engine, probe, fence) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
                 Api(
@@ -162,7 +165,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
 
 
 @contextlib.asynccontextmanager
-async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIterator[Reconciler]:
+async def _at_work(
+    podd: Platform, engine: Engine, probe: GpuProbe, fence: Fence
+) -> AsyncIterator[Reconciler]:
     """The loops run."""
     reconciler = Reconciler(podd, engine)
     hooks = podd.settings.webhooks
@@ -201,6 +206,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("sweep", 3600, sweep, (SWEEP,)),
             Loop("gpus", 60, look_at_gpus),
             Loop("history", 300, forget),
+            Loop("fence", 30, fence.tick),
         ],
         podd.bells,
         podd.clock,
@@ -222,6 +228,18 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
         leaving.set()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)
+
+
+async def _sealer(settings: Settings, identity: Identity, store: Store) -> Sealer:
+    """With every key that something is sealed with. Raises DaemonError when one is lost."""
+    sealer = Sealer(identity.secret, await asyncio.to_thread(sealing_keys, settings.data_dir))
+    lost = [name for name in await store.read(sealed.key_names) if not sealer.knows(name)]
+    if lost:
+        raise DaemonError(
+            f"{settings.data_dir / 'sealing.keys'} lacks the key {lost[0]}, which secrets are sealed with: "
+            "put the file back from a backup."
+        )
+    return sealer
 
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
@@ -252,7 +270,11 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
     is merely late after a reboot must not be taken for absent."""
     wanted = settings.engine if settings.engine != "auto" else identity.engine or "auto"
     if wanted != "process":
-        docker = DockerEngine(identity.instance, timeout=settings.limits.engine_timeout_seconds)
+        docker = DockerEngine(
+            identity.instance,
+            timeout=settings.limits.engine_timeout_seconds,
+            settings=settings.containers,
+        )
         try:
             return docker, docker.info()
         except EngineError as error:

@@ -29,7 +29,7 @@ import docker.errors
 import psutil
 
 from podd.config import Settings, catalogue
-from podd.containers import answers
+from podd.containers import answers, firewall
 from podd.declared import DeclaredProbe
 from podd.domain.catalogue import Catalogue
 from podd.domain.gpu import Gpu, GpuState
@@ -271,7 +271,10 @@ def engine(settings: Settings, real_gpus: bool) -> list[Check]:
             return [no_docker(str(error), required=False), process_engine(settings)]
         return [no_docker(str(error), required=True)]
     hook = shutil.which("nvidia-container-runtime-hook") is not None
-    return docker_engine(facts, version, Path("/proc/mounts").read_text(), real_gpus, hook)
+    return [
+        *docker_engine(facts, version, Path("/proc/mounts").read_text(), real_gpus, hook),
+        *isolation(settings, facts, firewall.problem()),
+    ]
 
 
 def _knock(address: str) -> None:
@@ -340,6 +343,38 @@ def docker_engine(
     if root.exists():
         checks.append(disk("docker disk", root, warn=20 * GB, fail=2 * GB))
     return checks
+
+
+def isolation(settings: Settings, facts: Mapping[str, Any], problem: str) -> list[Check]:
+    """What stands between containers and this host. `problem` is why firewall rules cannot be set, or ""."""
+    wanted = settings.containers
+    checks = [_host_firewall(settings, problem)]
+    if wanted.runtime:
+        name = f"runtime {wanted.runtime}"
+        if wanted.runtime in (facts.get("Runtimes") or {}):
+            checks.append(_ok(name, "known to Docker; containers with GPUs use the NVIDIA one"))
+        else:
+            advice = "Add it to `runtimes` in /etc/docker/daemon.json, or take containers.runtime out."
+            checks.append(_failure(name, "Docker does not know it: no container will start", advice))
+    if wanted.userns_remap and not answers.remaps_users(dict(facts)):
+        advice = 'Add "userns-remap": "default" to /etc/docker/daemon.json, then: systemctl restart docker'
+        checks.append(_failure("user namespaces", "Docker does not remap users: podd will not start", advice))
+    return checks
+
+
+def _host_firewall(settings: Settings, problem: str) -> Check:
+    name = "host firewall"
+    if not settings.containers.firewall:
+        detail = "containers reach whatever listens on this host: containers.firewall is false"
+        return _warning(name, detail, "Take that setting out, unless a firewall of your own does it.")
+    if problem:
+        commands = firewall.by_hand(settings.addresses[0][1], settings.containers.blocked_networks)
+        return _warning(
+            name,
+            f"podd cannot keep containers from this host's services: {problem}",
+            f"Run podd as root and install iptables. Or set the rules yourself: {commands}",
+        )
+    return _ok(name, "containers reach podd's port and DNS on this host, nothing else")
 
 
 def _docker_version(version: Mapping[str, Any]) -> Check:

@@ -5,7 +5,7 @@ import fcntl
 import grp
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +86,21 @@ async def identify(store: Store, data_dir: Path) -> Identity:
     return Identity(instance, bytes.fromhex(secret_file.read_text().strip()), key_hash, engine)
 
 
+def sealing_keys(data_dir: Path) -> dict[str, bytes]:
+    """The keys made by rotation, the newest last."""
+    file = data_dir / "sealing.keys"
+    lines = file.read_text().split("\n") if file.exists() else []
+    pairs = (line.split(" ", 1) for line in lines if line)
+    return {name: bytes.fromhex(key) for name, key in pairs}
+
+
+def write_sealing_keys(data_dir: Path, keys: Mapping[str, bytes]) -> None:
+    text = "".join(f"{name} {key.hex()}\n" for name, key in keys.items())
+    _write_private(data_dir / "sealing.keys", text)
+
+
 def _write_private(path: Path, text: str) -> None:
-    """Write aside and rename, readable by the owner alone from its first byte."""
+    """Write aside and rename, readable by the owner alone from its first byte. On disk when it returns."""
     aside = path.with_name(path.name + ".tmp")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -95,3 +108,8 @@ def _write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

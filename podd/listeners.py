@@ -22,8 +22,11 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 @dataclass(frozen=True)
 class WaysIn:
+    """`worker_url` and its `worker_port` are where containers reach podd."""
+
     sockets: list[socket.socket]
     worker_url: str
+    worker_port: int
 
 
 def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
@@ -39,7 +42,7 @@ def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
         port = everywhere[0]
     elif (inside, port) not in addresses and not (inside in LOOPBACKS and addresses[0][0] in LOOPBACKS):
         addresses.append((inside, port))
-    return WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}")
+    return WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}", port)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -122,10 +122,25 @@ class Engine(Protocol):
 
     def has_image(self, image: str) -> bool: ...
 
+    def image_id(self, image: str) -> str:
+        """What the image is, by whatever name: the same for the same content. "" when it is not there."""
+
+    def other_names(self, image: str) -> frozenset[str]:
+        """By which other tags the same content is here."""
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """Ask the image's registry whether it would let us have it. Fetches nothing. Raises ImageMissing, and
+        EngineError when the registry cannot be asked."""
+
     def pull(
         self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
     ) -> None:
         """Fetch the image; `progress` is told a line now and then. Raises ImageMissing, EngineError."""
+
+    def guard_host(self, port: int) -> str:
+        """See that containers reach nothing of this host but `port` at `host_address`, and DNS. To be called
+        again now and then: others may take the rules away. Returns what is in the way, "" when all is well.
+        Raises EngineError."""
 
     def events(self) -> Iterator[ContainerEvent]:
         """What happens from now on. Ends, without an error, when the connection ends or close() is called."""

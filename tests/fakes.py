@@ -131,7 +131,8 @@ class _Machine:
 class FakeEngine(Engine):
     """Containers that "run" until told otherwise. Safe to use from many threads.
 
-    `images` are on the machine and `pullable` can be fetched. Commands do what `behaviours` say, any other
+    `images` are on the machine and `pullable` can be fetched, where `logins` names one with that user and
+    password alone. Commands do what `behaviours` say, any other
     just runs. `calls` is what was asked, as tuples of the operation and its main argument.
     """
 
@@ -156,6 +157,8 @@ class FakeEngine(Engine):
         )
         self.calls: list[tuple[str, ...]] = []
         self.away = False
+        self.unguarded = ""
+        self.logins: dict[str, tuple[str, str]] = {}
         self._clock = clock
         self._machine = _Machine()
         self._closed = False
@@ -282,15 +285,39 @@ class FakeEngine(Engine):
         self._called("has_image", image)
         return image in self.images
 
+    def image_id(self, image: str) -> str:
+        self._called("image_id", image)
+        return f"sha256:{image.partition(':')[0]}" if image in self.images else ""
+
+    def other_names(self, image: str) -> frozenset[str]:
+        self._called("other_names", image)
+        there = self.image_id(image)
+        return frozenset(name for name in self.images if name != image and self.image_id(name) == there)
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        self._called("check_access", image)
+        self._check_login(image, auth)
+
+    def _check_login(self, image: str, auth: RegistryAuth | None) -> None:
+        login = self.logins.get(image)
+        if image not in self.pullable or (
+            login and (auth is None or login != (auth.username, auth.password))
+        ):
+            shown = f" with the registry credential {auth.name!r}" if auth and auth.name else ""
+            raise ImageMissing(f"The image {image} cannot be had{shown}: manifest unknown.")
+
     def pull(
         self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
     ) -> None:
         self._called("pull", image)
-        if image not in self.pullable:
-            raise ImageMissing(f"The image {image} cannot be had: manifest unknown.")
+        self._check_login(image, auth)
         if progress:
             progress(f"Pulling {image}")
         self.images.add(image)
+
+    def guard_host(self, port: int) -> str:
+        self._called("guard_host", str(port))
+        return self.unguarded
 
     def events(self) -> Iterator[ContainerEvent]:
         self._called("events")

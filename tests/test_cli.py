@@ -121,6 +121,12 @@ def test_a_key_is_made_by_id_and_by_address(run: Run, podd: Served, here: dict[s
         assert podd.data("{ myself { id } }", key=made["api_key"])["myself"]["id"] == account["account_id"]
 
 
+def test_the_key_of_secrets_is_rotated(run: Run, here: dict[str, str]) -> None:
+    done = json.loads(run("secrets", "rotate-key", "--json", **here).stdout)
+    assert done.keys() == {"key", "count"}
+    assert "sealed with the new key" in run("secrets", "rotate-key", **here).stdout
+
+
 def test_people_read_it_in_plain_words(run: Run, here: dict[str, str]) -> None:
     made = run("account", "create", "cat@example.com", **here).stdout
     assert re.fullmatch(r"account user_\w{24} \(cat@example\.com\)\nAPI key rpa_\w{40}\n", made)

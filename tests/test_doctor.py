@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from podd import doctor
-from podd.config import Settings, catalogue
+from podd.config import Containers, Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.doctor import Check, Status
 from podd.domain.gpu import Gpu, GpuState
@@ -334,6 +334,28 @@ def test_containers_whose_disk_has_no_limit_are_a_warning(
     facts: dict[str, Any], mounts: str, status: Status
 ) -> None:
     assert only(docker_says(mounts=mounts, **facts), "disk limits").status is status
+
+
+def test_a_firewall_podd_cannot_set_is_a_warning_with_the_commands_that_do() -> None:
+    settings = Settings(listen=("127.0.0.1:8484",))
+    assert only(doctor.isolation(settings, {}, ""), "host firewall").status is Status.OK
+    check = only(doctor.isolation(settings, {}, "you must be root"), "host firewall")
+    assert check.status is Status.WARNING
+    assert "you must be root" in check.detail
+    assert "iptables -I INPUT -i pd+" in check.advice
+    assert "8484" in check.advice
+    off = Settings(containers=Containers(firewall=False))
+    assert only(doctor.isolation(off, {}, ""), "host firewall").status is Status.WARNING
+
+
+def test_a_runtime_or_user_namespaces_that_docker_lacks_are_failures() -> None:
+    settings = Settings(containers=Containers(runtime="runsc", userns_remap=True))
+    there: dict[str, Any] = {"Runtimes": {"runsc": {}}}
+    assert only(doctor.isolation(settings, there, ""), "runtime runsc").status is Status.OK
+    assert only(doctor.isolation(settings, {}, ""), "runtime runsc").status is Status.FAILURE
+    assert only(doctor.isolation(settings, {}, ""), "user namespaces").status is Status.FAILURE
+    remapped = {"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]}
+    assert "user namespaces" not in [c.name for c in doctor.isolation(settings, remapped, "")]
 
 
 def test_docker_without_live_restore_is_a_warning() -> None:

@@ -6,10 +6,18 @@ from litestar.params import FromPath, JSONBody
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.domain.account import require
-from podd.services import accounts, explain
+from podd.services import accounts, explain, rotation
 from podd.store import census
 from podd.store.db import Reader
-from podd.wire.operator import AccountWish, Explanation, KeyWish, MachineStatus, NewAccount, NewKey
+from podd.wire.operator import (
+    AccountWish,
+    Explanation,
+    KeyWish,
+    MachineStatus,
+    NewAccount,
+    NewKey,
+    RotatedKey,
+)
 
 
 @post("/operator/v1/accounts", status_code=201)
@@ -26,6 +34,14 @@ async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
     caller, api = await known_caller_of(request), api_of(request)
     key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
     return NewKey(key_id=key.id, api_key=secret)
+
+
+@post("/operator/v1/secrets/rotate", status_code=200)
+async def rotate_key(request: AnyRequest) -> RotatedKey:
+    """Seal all secrets and passwords of registries with a new key."""
+    caller, api = await known_caller_of(request), api_of(request)
+    done = await rotation.rotate(api.podd, caller)
+    return RotatedKey(key=done.key, count=done.count)
 
 
 @get("/operator/v1/pods/{pod_id:str}/explanation")
@@ -56,4 +72,4 @@ def _status(db: Reader, engine: str) -> MachineStatus:
     )
 
 
-HANDLERS = [create_account, create_key, explain_pod, machine]
+HANDLERS = [create_account, create_key, rotate_key, explain_pod, machine]

@@ -63,12 +63,13 @@ class CpuSample:
     used: int
 
 
-def container(inspected: Json, network: str) -> Container:
-    """The container of an inspect answer; its address is the one on `network`."""
+def container(inspected: Json) -> Container:
+    """The container of an inspect answer; its address is the one on the network it was made for."""
     labels = inspected["Config"].get("Labels") or {}
     state = inspected["State"]
     now = _STATES.get(state["Status"], ContainerState.EXITED)
     ended = now is ContainerState.EXITED
+    network = (inspected.get("HostConfig") or {}).get("NetworkMode") or ""
     attached = (inspected["NetworkSettings"].get("Networks") or {}).get(network) or {}
     return Container(
         name=inspected["Name"].removeprefix("/"),
@@ -141,11 +142,12 @@ def init_failure(last_line: str) -> StartRefused | None:
     return StartRefused(f"The container cannot be started as asked: {gave_up.group(1)}: {gave_up.group(2)}.")
 
 
-def pull_failure(status: int | None, message: str, image: str) -> EngineError:
-    """Why an image could not be pulled."""
-    if status in (400, 403, 404) or _NOT_OURS_TO_PULL.search(message):
-        return ImageMissing(f"The image {image} cannot be had: {reason(message)}.")
-    return EngineError(f"The image {image} could not be pulled: {reason(message)}.")
+def pull_failure(status: int | None, message: str, image: str, credential: str = "") -> EngineError:
+    """Why an image could not be pulled, or asked for, with the registry credential of this name."""
+    shown = f" with the registry credential {credential!r}" if credential else ""
+    if status in (400, 401, 403, 404) or _NOT_OURS_TO_PULL.search(message):
+        return ImageMissing(f"The image {image} cannot be had{shown}: {reason(message)}.")
+    return EngineError(f"The image {image} could not be pulled{shown}: {reason(message)}.")
 
 
 def reason(message: str) -> str:
@@ -177,6 +179,17 @@ def gateway(network: Json) -> str:
     """The host's address on this network, in which an IPv4 range comes first."""
     ranges = (network.get("IPAM") or {}).get("Config") or []
     return next((r["Gateway"] for r in ranges if r.get("Gateway")), "")
+
+
+def bridge(network: Json) -> str:
+    """The host's interface that is this network."""
+    name: str = (network.get("Options") or {}).get("com.docker.network.bridge.name", "")
+    return name or f"br-{network['Id'][:12]}"
+
+
+def remaps_users(info: Json) -> bool:
+    """Whether root inside is somebody else outside."""
+    return any("name=userns" in option for option in info.get("SecurityOptions") or [])
 
 
 def cpu_sample(sample: Json) -> CpuSample:
@@ -213,19 +226,19 @@ def milliseconds(stamp: str) -> int | None:
 
 
 class PullProgress:
-    """Turns the engine's flood of pull messages into a line now and then."""
+    """Turns the engine's flood of pull messages into a line now and then: an image has dozens of layers, and
+    each goes through half a dozen phases."""
 
     def __init__(self, every: float = 2.0) -> None:
         self._every = every
-        self._status: dict[str, str] = {}
         self._said_at = float("-inf")
 
     def line(self, message: Json, now: float) -> str | None:
-        """A line when a layer enters a new phase, or when nothing was said for a while (`now` in seconds)."""
+        """A line about the image as a whole, or about a layer when nothing was said for a while (`now` in
+        seconds)."""
         layer, status = message.get("id") or "", message.get("status") or ""
-        if not status or (self._status.get(layer) == status and now - self._said_at < self._every):
+        if not status or (layer and now - self._said_at < self._every):
             return None
-        self._status[layer] = status
         self._said_at = now
         text = f"{layer}: {status}" if layer else status
         return f"{text} {message['progress']}" if message.get("progress") else text

@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docker.errors import APIError
 
-from podd.containers import answers
+from podd.config import Containers
+from podd.containers import answers, firewall
 from podd.containers import spec as asks
 from podd.containers.answers import CpuSample, PullProgress
 from podd.containers.connection import Connection, Silent
 from podd.containers.logs import Log, payloads
-from podd.containers.network import Network
+from podd.containers.network import Networks
 from podd.containers.sightings import Sightings
 from podd.domain.container import Container, ContainerSpec, RegistryAuth
 from podd.ports import (
@@ -55,14 +57,21 @@ class DockerEngine(Engine):
     without `base_url`, to where DOCKER_HOST and its kin point."""
 
     def __init__(
-        self, instance: str, *, base_url: str | None = None, timeout: float = 30, pull_silence: float = 300
+        self,
+        instance: str,
+        *,
+        base_url: str | None = None,
+        timeout: float = 30,
+        pull_silence: float = 300,
+        settings: Containers = asks.DEFAULTS,
     ) -> None:
         self._instance = instance
         self._filter = f"{asks.INSTANCE}={instance}"
         self._timeout = timeout
         self._pull_silence = pull_silence
         self._connection = Connection(base_url, timeout)
-        self._network = Network(self._connection, instance)
+        self._settings = settings
+        self._networks = Networks(self._connection, instance, settings)
         self._features: asks.Features | None = None
         self._start_locks = [threading.Lock() for _ in range(_LOCKS)]
         self._seen = Sightings()
@@ -72,12 +81,16 @@ class DockerEngine(Engine):
         """Also looks again at what the engine can do, which start() goes by."""
         info = self._ask_info()
         known = self._features = answers.features(info, _mounts())
+        if self._settings.userns_remap and not answers.remaps_users(info):
+            raise EngineError("containers.userns_remap is set, but Docker runs without userns-remap.")
+        network = self._networks.ensure()
+        self._networks.sweep()
         # dockerd does not announce the hook that serves GPU requests; on this host it stands on the PATH.
         hook = shutil.which("nvidia-container-runtime-hook") is not None
         return EngineInfo(
             kind="docker",
             version=info["ServerVersion"],
-            host_address=answers.gateway(self._network.ensure()),
+            host_address=answers.gateway(network),
             gpus=hook or answers.offers_gpus(known),
             disk_limits=known.disk_limits,
         )
@@ -101,7 +114,7 @@ class DockerEngine(Engine):
             except (StartRefused, PortTaken):
                 # Nothing half-made stays. One that has run before keeps its disk: somebody may want it.
                 if not answers.has_run(there):
-                    self._discard(there["Id"])
+                    self._discard(there)
                 raise
             finally:
                 self._seen.forget(there["Id"])
@@ -116,7 +129,8 @@ class DockerEngine(Engine):
 
     def remove(self, name: str) -> None:
         with suppress(NoSuchContainer):
-            container_id = self._own(name)["Id"]
+            there = self._own(name)
+            container_id = there["Id"]
             with self._connection.api() as api:
                 try:
                     api.remove_container(container_id, v=True, force=True)
@@ -124,7 +138,9 @@ class DockerEngine(Engine):
                     if error.status_code != 409:
                         raise
                     # Somebody is removing it already.
-                    self._await_gone(container_id)
+                    with suppress(NoSuchContainer):
+                        self._await_gone(container_id)
+            self._networks.release(asks.network_key(there))
 
     def logs(self, name: str, *, tail: int | None = None, follow: bool = False) -> LogStream:
         container_id = self._own(name)["Id"]
@@ -163,15 +179,38 @@ class DockerEngine(Engine):
         return answers.stats(sample, before)
 
     def has_image(self, image: str) -> bool:
+        return self.image_id(image) != ""
+
+    def image_id(self, image: str) -> str:
         with self._connection.api() as api:
             inspect: Callable[[str], Json] = api.inspect_image
             try:
-                inspect(image)
+                return str(inspect(image)["Id"])
             except APIError as error:
                 if error.status_code in (400, 404):
-                    return False
+                    return ""
                 raise
-        return True
+
+    def other_names(self, image: str) -> frozenset[str]:
+        with self._connection.api() as api:
+            inspect: Callable[[str], Json] = api.inspect_image
+            return frozenset(inspect(image).get("RepoTags") or ()) - {asks.tag_of(image)}
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """Asks with `auth` alone, as `pull` does."""
+
+        def judge(status: int | None, message: str) -> EngineError:
+            return answers.pull_failure(status, message, image, auth.name if auth else "")
+
+        with self._connection.stream(
+            "GET",
+            f"/distribution/{quote(image, safe='/:@')}/json",
+            headers=asks.registry_header(auth),
+            silence=self._timeout,
+            judge=judge,
+        ) as stream:
+            for _ in stream.messages():
+                pass
 
     def pull(
         self, image: str, auth: RegistryAuth | None = None, progress: Callable[[str], None] | None = None
@@ -193,11 +232,36 @@ class DockerEngine(Engine):
     def close(self) -> None:
         self._connection.close()
 
+    def guard_host(self, port: int) -> str:
+        if not self._settings.firewall:
+            return ""
+        network = self._networks.ensure()
+        bridges = self._bridges(network)
+        if not firewall.here(answers.bridge(network)):
+            return "the networks of the Docker Engine are not on this host (it is rootless or remote)"
+        blocked = self._settings.blocked_networks
+        text = firewall.rules(self._instance, bridges, answers.gateway(network), port, blocked)
+        try:
+            firewall.apply(self._instance, bridges, text)
+        except firewall.FirewallProblem as problem:
+            return str(problem)
+        return ""
+
     def remove_network(self) -> None:
-        """Remove this instance's network; it comes back with the next container. EngineError while in use."""
-        self._network.remove()
+        """Remove this instance's networks and its firewall rules; they come back with the next container.
+        EngineError while one is in use."""
+        with self._connection.api() as api:
+            mine = api.networks(filters={"label": self._filter})
+        bridges = {bridge for network in mine for bridge in self._bridges(network)}
+        self._networks.remove()
+        firewall.remove(self._instance, sorted(bridges))
 
     # Looking
+
+    def _bridges(self, network: Json) -> Sequence[str]:
+        """This instance's bridges, as iptables names many. One that an older podd made has its own name."""
+        ours, its = asks.bridge_prefix(self._instance), answers.bridge(network)
+        return [f"{ours}+"] + ([] if its.startswith(ours) else [its])
 
     def _ask_info(self) -> Json:
         with self._connection.api() as api:
@@ -230,7 +294,7 @@ class DockerEngine(Engine):
             self._cpu.pop(gone, None)
 
     def _container(self, inspected: Json) -> Container:
-        return answers.container(inspected, self._network.name)
+        return answers.container(inspected)
 
     def _inspect(self, name_or_id: str) -> Json:
         with self._connection.api() as api:
@@ -258,9 +322,8 @@ class DockerEngine(Engine):
 
     def _create(self, spec: ContainerSpec) -> Json:
         """The container of this name as it is now: a new one, or the one that an earlier start has left."""
-        self._network.ready()
-        body = asks.create_body(spec, self._instance, self._known_features())
-        with self._connection.api(answers.create_failure) as api:
+        body = asks.create_body(spec, self._instance, self._known_features(), self._settings)
+        with self._networks.joining(spec.network), self._connection.api(answers.create_failure) as api:
             create: Callable[[Json, str], Json] = api.create_container_from_config
             try:
                 return self._inspect(create(body, spec.name)["Id"])
@@ -302,7 +365,7 @@ class DockerEngine(Engine):
             except APIError as error:
                 if not answers.lacks_network(str(error.explanation)):
                     raise
-                self._network.attach_again(container_id)
+                self._networks.attach_again(self._inspect(container_id))
                 api.start(container_id)
 
     def _await_command(self, container_id: str) -> None:
@@ -341,10 +404,12 @@ class DockerEngine(Engine):
         log = Log(self._connection, container_id, lambda: False, tail=1, follow=False, silence=self._timeout)
         return "".join(line.line for line in log)
 
-    def _discard(self, container_id: str) -> None:
+    def _discard(self, there: Json) -> None:
         # The reason it is discarded for matters more than a failure here: the next start would adopt it.
-        with suppress(EngineError), self._connection.api() as api:
-            api.remove_container(container_id, v=True, force=True)
+        with suppress(EngineError):
+            with self._connection.api() as api:
+                api.remove_container(there["Id"], v=True, force=True)
+            self._networks.release(asks.network_key(there))
 
     def _await_gone(self, container_id: str) -> None:
         """Raises NoSuchContainer as soon as that is so."""
@@ -369,7 +434,7 @@ class DockerEngine(Engine):
 
     def _pull_messages(self, image: str, auth: RegistryAuth | None) -> Iterator[Json]:
         def judge(status: int | None, message: str) -> EngineError:
-            return answers.pull_failure(status, message, image)
+            return answers.pull_failure(status, message, image, auth.name if auth else "")
 
         with self._connection.stream(
             "POST",

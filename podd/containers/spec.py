@@ -4,10 +4,12 @@ Pure: no client, no I/O. What the engine answers is read in `answers`.
 """
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from podd.config import Containers
 from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth
 
 Json = dict[str, Any]
@@ -17,12 +19,12 @@ WORKLOAD = "podd.workload"
 KIND = "podd.kind"
 GENERATION = "podd.generation"
 GPUS = "podd.gpus"
+NETWORK = "podd.network"
 
 CDI_GPU = "nvidia.com/gpu="
 
 _MIB = 1024 * 1024
-_PIDS = 4096
-_LOG_CAPS = {"max-size": "10m", "max-file": "3"}
+DEFAULTS = Containers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +39,41 @@ class Features:
     cdi_devices: frozenset[str] = field(default_factory=frozenset)
 
 
-def network_name(instance: str) -> str:
-    """The bridge network that the containers of this podd instance share."""
-    return f"podd-{instance}"
+def network_name(instance: str, key: str = "") -> str:
+    """The network of this podd instance with that key: an account's, or its own."""
+    return f"podd-{instance}-{key}" if key else f"podd-{instance}"
 
 
-def network_options(default_bridge: Json) -> dict[str, str]:
-    """Containers on it do not reach each other. An MTU set for the default bridge holds here as well:
-    the engine itself would use 1500, whatever the uplink takes."""
-    options = {"com.docker.network.bridge.enable_icc": "false"}
+def network_key(inspected: Json) -> str:
+    """The key of the network that a container of ours is on. Older ones are all on the instance's own."""
+    key: str = (inspected["Config"].get("Labels") or {}).get(NETWORK, "")
+    return key
+
+
+def bridge_prefix(instance: str) -> str:
+    """What the names of all this instance's bridges begin with."""
+    return "pd" + hashlib.sha256(instance.encode()).hexdigest()[:6] + "x"
+
+
+def bridge_name(instance: str, number: int) -> str:
+    """The host's interface of the network in the subnet of this number; the kernel takes 15 characters."""
+    return f"{bridge_prefix(instance)}{number}"
+
+
+def network_options(default_bridge: Json, bridge: str, key: str) -> dict[str, str]:
+    """Containers of one account reach each other, those without one do not. An MTU set for the default
+    bridge holds here as well: the engine itself would use 1500, whatever the uplink takes."""
+    options = {
+        "com.docker.network.bridge.name": bridge,
+        "com.docker.network.bridge.enable_icc": "true" if key else "false",
+    }
     mtu = (default_bridge.get("Options") or {}).get("com.docker.network.driver.mtu")
     return options | ({"com.docker.network.driver.mtu": mtu} if mtu else {})
 
 
-def create_body(spec: ContainerSpec, instance: str, features: Features) -> Json:
+def create_body(
+    spec: ContainerSpec, instance: str, features: Features, settings: Containers = DEFAULTS
+) -> Json:
     """The body of the create call for `spec`."""
     body: Json = {
         "Image": spec.image,
@@ -59,8 +82,11 @@ def create_body(spec: ContainerSpec, instance: str, features: Features) -> Json:
         "Labels": labels(spec, instance),
         "ExposedPorts": {_port(p): {} for p in spec.ports},
         "StopSignal": "SIGTERM",
-        "HostConfig": _host_config(spec, instance, features),
+        "HostConfig": _host_config(spec, instance, features, settings),
     }
+    if spec.names:
+        network = network_name(instance, spec.network)
+        body["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": list(spec.names)}}}
     if spec.command:
         body["Cmd"] = list(spec.command)
     if spec.entrypoint:
@@ -76,6 +102,7 @@ def labels(spec: ContainerSpec, instance: str) -> dict[str, str]:
         KIND: spec.kind,
         GENERATION: str(spec.generation),
         GPUS: ",".join(gpu.uuid for gpu in spec.gpus),
+        NETWORK: spec.network,
     }
 
 
@@ -88,6 +115,13 @@ def pull_params(image: str) -> dict[str, str]:
     if not colon or "/" in tag:
         return {"fromImage": image, "tag": "latest"}
     return {"fromImage": path, "tag": tag}
+
+
+def tag_of(image: str) -> str:
+    """The tag that `image` names, as the engine lists tags; "" for a digest."""
+    named = pull_params(image)
+    repository = named["fromImage"].removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
+    return "" if "@" in image else f"{repository}:{named['tag']}"
 
 
 def registry_header(auth: RegistryAuth | None) -> dict[str, str]:
@@ -103,26 +137,40 @@ def seconds(nanoseconds: int) -> str:
     return f"{nanoseconds // 1_000_000_000}.{nanoseconds % 1_000_000_000:09d}"
 
 
-def _host_config(spec: ContainerSpec, instance: str, features: Features) -> Json:
+def _host_config(spec: ContainerSpec, instance: str, features: Features, settings: Containers) -> Json:
     memory = spec.memory * _MIB
     config: Json = {
         "Init": True,
-        "NetworkMode": network_name(instance),
+        "NetworkMode": network_name(instance, spec.network),
         "RestartPolicy": {"Name": "no"},
         "SecurityOpt": ["no-new-privileges"],
-        "PidsLimit": _PIDS,
+        "CapDrop": list(settings.dropped_capabilities),
+        "PidsLimit": settings.pids,
+        "Ulimits": _ulimits(settings),
         "Memory": memory,
         "MemorySwap": memory,
         "NanoCpus": round(_cpus(spec, features) * 1_000_000_000),
-        "ShmSize": memory // 2,
-        "LogConfig": {"Type": "json-file", "Config": dict(_LOG_CAPS)},
+        "ShmSize": memory * settings.shm_percent // 100,
+        "LogConfig": {"Type": "json-file", "Config": _log_caps(settings)},
         "Mounts": [_mount(m) for m in spec.mounts],
         "PortBindings": _port_bindings(spec.ports),
     }
     config |= _gpu_config(tuple(gpu for gpu in spec.gpus if not gpu.simulated), features)
+    if settings.runtime and not any(not gpu.simulated for gpu in spec.gpus):
+        config["Runtime"] = settings.runtime
     if spec.disk is not None and features.disk_limits:
         config["StorageOpt"] = {"size": f"{spec.disk}G"}
     return config
+
+
+def _ulimits(settings: Containers) -> list[Json]:
+    """Those that are set; the engine's own hold for the others. Memory locks are counted in bytes."""
+    limits = {"nofile": settings.nofile, "memlock": settings.memlock_mb * _MIB}
+    return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits.items() if most]
+
+
+def _log_caps(settings: Containers) -> dict[str, str]:
+    return {"max-size": f"{settings.log_mb}m", "max-file": str(settings.log_files)}
 
 
 def _cpus(spec: ContainerSpec, features: Features) -> float:

@@ -74,6 +74,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "registry.save": _ACCOUNT,
     "secret.read": _ACCOUNT,
     "secret.save": _ACCOUNT,
+    "secret.rotate": _OPERATOR,
     "volume.read": _ACCOUNT,
     "volume.save": _ACCOUNT,
     "template.delete": _ACCOUNT,

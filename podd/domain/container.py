@@ -44,8 +44,11 @@ class PortBinding:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAuth:
+    """What to show a registry. `name` is what its owner calls it."""
+
     username: str
     password: str = field(repr=False)
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ class ContainerSpec:
     """Everything an engine needs to run one container.
 
     `command` replaces the image's own command when not empty, `entrypoint` likewise. `cpus` is a
-    share in cores, `memory` in MiB, `disk` in GB (None: no limit asked for).
+    share in cores, `memory` in MiB, `disk` in GB (None: no limit asked for). Containers of one `network`
+    reach each other, by `names`; those of different ones do not, nor those of none.
     """
 
     workload_id: str
@@ -70,6 +74,8 @@ class ContainerSpec:
     memory: int = 1024
     disk: int | None = None
     registry_auth: RegistryAuth | None = None
+    network: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -45,6 +45,7 @@ class PodRequest:
     network_volume_id: str | None = None
     registry_auth_id: str | None = None
     locked: bool = False
+    global_networking: bool = False
     jupyter: bool = False
     stop_after: int | None = None
     terminate_after: int | None = None
@@ -64,6 +65,7 @@ class PodChange:
     volume: int | None = None
     volume_path: str | None = None
     registry_auth_id: str | None = None
+    global_networking: bool | None = None
 
     @property
     def resets(self) -> bool:
@@ -75,7 +77,8 @@ class PodChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """A pod's own facts; what runs is in `workload`. `price` is nano-dollars an hour for the whole pod
-    while it runs, `bid` nano-dollars per GPU and hour or None."""
+    while it runs, `bid` nano-dollars per GPU and hour or None. `global_networking` is kept as asked for: the
+    pods of an account reach each other either way."""
 
     workload: Workload
     name: str
@@ -91,6 +94,7 @@ class Pod:
     locked: bool = False
     stop_after: int | None = None
     terminate_after: int | None = None
+    global_networking: bool = False
 
     @property
     def id(self) -> str:

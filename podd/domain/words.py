@@ -11,12 +11,14 @@ from podd.domain.errors import Invalid
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
 MAX_PORTS = 100
+SYMMETRIC = range(70_000, 80_000)
 MAX_ENV_VALUE = 128 * 1024 - 1  # the kernel refuses to start a process with a longer string
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port inside the container: `protocol` is http (through the proxy), tcp or udp."""
+    """A port inside the container: `protocol` is http (through the proxy), tcp or udp. A tcp port in
+    SYMMETRIC is none yet, but asks for one that has the same number inside and outside."""
 
     number: int
     protocol: str
@@ -39,12 +41,16 @@ def parse_ports(text: str) -> tuple[Port, ...]:
             continue
         text, _, protocol = part.partition("/")
         number, protocol = whole_number(text), (protocol or "tcp").lower()
-        if number is None or not 1 <= number <= 65535 or protocol not in ("http", "tcp", "udp"):
+        if number is None or protocol not in ("http", "tcp", "udp") or not _is_port(number, protocol):
             raise Invalid(f"ports: {part!r} is not a port such as 8888/http or 22/tcp.")
         port = Port(number, protocol)
         if port not in ports:
             ports.append(port)
     return tuple(ports)
+
+
+def _is_port(number: int, protocol: str) -> bool:
+    return 1 <= number <= 65535 or (number in SYMMETRIC and protocol == "tcp")
 
 
 @lru_cache(maxsize=1024)

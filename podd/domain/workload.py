@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from podd.domain.container import GpuRef, container_name
-from podd.domain.words import Port
+from podd.domain.words import SYMMETRIC, Port
 
 
 class Kind(StrEnum):
@@ -32,11 +32,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PublishedPort:
-    """A port of the container and the host port it is reached at."""
+    """A port of the container, as asked for, and the host port it is reached at."""
 
     container: int
     host: int
     protocol: str = "tcp"
+
+    @property
+    def inside(self) -> int:
+        """Where the container listens: a symmetrical port has the host port's number there as well."""
+        return self.host if self.container in SYMMETRIC else self.container
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,7 @@ class Workload:
     exit_code: int | None = None
     restarts: int = 0
     failures: int = 0
+    failing_since: int | None = None
     retry_at: int = 0
     restart_of: int = 0
     reason: str = ""
@@ -99,6 +105,11 @@ class Workload:
     @property
     def container_name(self) -> str:
         return container_name(self.id, self.generation)
+
+
+def internal_name(workload_id: str) -> str:
+    """What other containers of the same account call it."""
+    return f"{workload_id}.runpod.internal"
 
 
 FIRST_RETRY = 1_000

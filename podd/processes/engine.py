@@ -150,6 +150,15 @@ class ProcessEngine(Engine):
     def has_image(self, image: str) -> bool:  # noqa: ARG002
         return True
 
+    def image_id(self, image: str) -> str:
+        return image
+
+    def other_names(self, image: str) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
+
+    def check_access(self, image: str, auth: RegistryAuth | None) -> None:
+        """There are no registries."""
+
     def pull(
         self,
         image: str,
@@ -157,6 +166,10 @@ class ProcessEngine(Engine):
         progress: Callable[[str], None] | None = None,
     ) -> None:
         """There is nothing to fetch."""
+
+    def guard_host(self, port: int) -> str:  # noqa: ARG002
+        """The processes are the host's own: there is nothing to keep them from."""
+        return ""
 
     def events(self) -> Iterator[ContainerEvent]:
         return self._events({c.name: c for c in self.list()})

@@ -1,10 +1,11 @@
 """From a workload's row to the container an engine should run: environment, mounts, ports, GPUs."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from podd.domain.container import ContainerSpec, Mount, PortBinding
-from podd.domain.workload import Kind, Workload
+from podd.domain.workload import Kind, Workload, internal_name
 from podd.services import secrets, volumes
 from podd.services.platform import Platform
 from podd.store import accounts, gpus, workloads
@@ -29,6 +30,8 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
     not there any more."""
     needs = workload.needs
     own = secrets.filled_env(db, podd, workload.account_id, needs.env)
+    for name in left_out(podd, workload):
+        del own[name]
     env = {**own, **_common_env(db, podd, workload)}
     if workload.kind is Kind.WORKER:
         env = {**_worker_defaults(), **env, **_worker_env(db, podd, workload)}
@@ -46,7 +49,24 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         cpus=needs.cpus,
         memory=needs.memory,
         disk=needs.disk,
+        network=workload.account_id,
+        names=(internal_name(workload.id),),
     )
+
+
+def left_out(podd: Platform, workload: Workload) -> list[str]:
+    """Variables of the workload's own that its container does not get: what loads GPUs and programs into
+    containers believes them."""
+    rules = podd.settings.containers
+
+    def is_any(name: str, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    return [
+        name
+        for name in sorted(workload.needs.env)
+        if is_any(name, rules.denied_env) and not is_any(name, rules.allowed_env)
+    ]
 
 
 def _mounts(podd: Platform, workload: Workload) -> tuple[Mount, ...]:
@@ -61,7 +81,7 @@ def _mounts(podd: Platform, workload: Workload) -> tuple[Mount, ...]:
 def _bindings(podd: Platform, workload: Workload) -> tuple[PortBinding, ...]:
     public_ip = podd.settings.machine.public_ip
     address = LOOPBACK if public_ip == LOOPBACK else "0.0.0.0"  # noqa: S104 - the pod asked for a public port
-    return tuple(PortBinding(p.container, p.host, address, p.protocol) for p in workload.published)
+    return tuple(PortBinding(p.inside, p.host, address, p.protocol) for p in workload.published)
 
 
 def _common_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str]:

@@ -103,6 +103,7 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         locked=request.locked,
         stop_after=request.stop_after,
         terminate_after=request.terminate_after,
+        global_networking=request.global_networking,
     )
     workloads.insert_pod(tx, pod)
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
@@ -246,6 +247,9 @@ def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange,
         pod.id,
         name=pod.name if change.name is None else checked_name(change.name),
         locked=pod.locked if change.locked is None else change.locked,
+        global_networking=(
+            pod.global_networking if change.global_networking is None else change.global_networking
+        ),
         args=pod.args if change.args is None else change.args,
         ports=pod.ports if change.ports is None else change.ports,
     )

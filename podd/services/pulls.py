@@ -7,6 +7,7 @@ import structlog
 
 from podd.domain.container import RegistryAuth
 from podd.ports import Engine, EngineError
+from podd.services.private_images import PrivateImages
 
 log = structlog.get_logger()
 
@@ -23,9 +24,14 @@ class Pulls:
     STALE_AFTER = 30.0  # seconds; a failure nobody asked about in this time says nothing about the next try
 
     def __init__(
-        self, engine: Engine, done: Callable[[], None], progress: Callable[[str, str], None]
+        self,
+        engine: Engine,
+        private: PrivateImages,
+        done: Callable[[], None],
+        progress: Callable[[str, str], None],
     ) -> None:
         self._engine = engine
+        self._private = private
         self._done = done
         self._progress = progress
         self._running: dict[Wanted, asyncio.Task[None]] = {}
@@ -54,7 +60,7 @@ class Pulls:
         image, auth = wanted
         log.info("pulling", image=image)
         try:
-            await asyncio.to_thread(self._engine.pull, image, auth, lambda line: self._progress(image, line))
+            await self._fetch(image, auth)
         except EngineError as error:
             self._failed[wanted] = (error, _loop_time())
         except Exception as error:
@@ -63,6 +69,15 @@ class Pulls:
         finally:
             del self._running[wanted]
             self._done()
+
+    async def _fetch(self, image: str, auth: RegistryAuth | None) -> None:
+        if auth is not None:
+            await self._private.before_pull(image)
+        try:
+            await asyncio.to_thread(self._engine.pull, image, auth, lambda line: self._progress(image, line))
+        finally:
+            if auth is not None:
+                await self._private.after_pull(image)
 
 
 def _loop_time() -> float:

@@ -39,6 +39,7 @@ from podd.ports import (
 from podd.services import launch, registries, volumes, workloads
 from podd.services.lanes import Lanes
 from podd.services.platform import RECONCILE, Platform
+from podd.services.private_images import PrivateImages
 from podd.services.pulls import Pulls
 from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
@@ -86,7 +87,8 @@ class Reconciler:
         limits = podd.settings.limits
         self._lanes = Lanes(limits.engine_calls_at_once, limits.engine_stops_at_once)
         self._books = Books(podd.store)
-        self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
+        self._private = PrivateImages(podd, engine)
+        self._pulls = Pulls(engine, self._private, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
         self.engine_away = False
 
     async def tick(self, now: int) -> None:
@@ -174,6 +176,7 @@ class Reconciler:
                     workloads.note_phase, workload, Phase.PULLING, f"pulling {image}", self._now()
                 )
                 return False
+            await self._private.check(workload, auth)
             if not await self._write(
                 workloads.note_phase, workload, Phase.STARTING, "starting the container", self._now()
             ):
@@ -191,7 +194,7 @@ class Reconciler:
             raise
         except EngineError as error:
             log.warning("not started", workload=workload.id, reason=str(error))
-            await self._write(workloads.note_failure, workload, str(error), self._now())
+            await self._write(workloads.note_failure, self._podd, workload, str(error), self._now())
             return False
         await self._write(workloads.note_running, workload, container, self._now())
         log.info("container started", workload=workload.id, container=container.name)
@@ -199,6 +202,9 @@ class Reconciler:
 
     async def _run(self, workload: Workload) -> Container:
         spec = await self._podd.store.read(launch.spec, self._podd, workload)
+        left_out = launch.left_out(self._podd, workload)
+        if left_out:
+            await self._write(workloads.note_left_out, workload, left_out, self._now())
 
         def run() -> Container:
             for mount in spec.mounts:

@@ -73,7 +73,7 @@ def auth_for(db: Reader, podd: Platform, workload: Workload) -> RegistryAuth | N
     if credential is None or credential.account_id != workload.account_id:
         return None
     password = podd.sealer.open(registries.sealed_password(db, credential.id), _purpose(credential.id))
-    return RegistryAuth(credential.username, password)
+    return RegistryAuth(credential.username, password, credential.name)
 
 
 def _check_complete(username: str, password: str) -> None:

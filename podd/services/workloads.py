@@ -34,6 +34,12 @@ def note_pull(tx: Tx, image: str, line: str, at: int) -> None:
         events.add(tx, workload_id, "pulling", line, at)
 
 
+def note_left_out(tx: Tx, workload: Workload, names: list[str], at: int) -> None:
+    """Its container was made without these variables."""
+    text = f"left out of the environment, as users may not set it: {', '.join(names)}"
+    events.add(tx, workload.id, "env", text, at)
+
+
 def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> None:
     """The container runs. A restart that was wished for before the step to it began is done."""
     now = current(tx, workload)
@@ -47,6 +53,7 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         address=container.address,
         started_at=container.started_at,
         exit_code=None,
+        failing_since=None,
         reason="",
         restart_of=0 if now.restart_of == workload.restart_of else now.restart_of,
     )
@@ -81,10 +88,16 @@ def note_refusal(tx: Tx, podd: Platform, workload: Workload, reason: str, at: in
     tx.ring(RECONCILE)
 
 
-def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
-    """Starting failed this time (the engine is busy or away): try again, later each time."""
+def note_failure(tx: Tx, podd: Platform, workload: Workload, reason: str, at: int) -> None:
+    """Starting failed this time (the engine is busy, a registry is away): try again, later each time, but do
+    not keep GPUs for ever."""
     now = current(tx, workload)
     if now is None:
+        return
+    since = at if now.failing_since is None else now.failing_since
+    if at - since >= podd.settings.limits.start_give_up_seconds * 1000:
+        minutes = (at - since) // 60_000
+        note_refusal(tx, podd, now, f"{reason} podd gave up after {minutes} minutes of trying.", at)
         return
     failures = now.failures + 1
     workloads.change(
@@ -92,6 +105,7 @@ def note_failure(tx: Tx, workload: Workload, reason: str, at: int) -> None:
         workload.id,
         phase=Phase.NONE,
         failures=failures,
+        failing_since=since,
         retry_at=at + retry_delay(failures),
         reason=reason,
     )
@@ -106,7 +120,7 @@ def note_port_taken(tx: Tx, podd: Platform, workload: Workload, at: int) -> None
     try:
         pods.move_ports(tx, podd, now, at)
     except NoCapacity as error:
-        note_failure(tx, now, error.message, at)
+        note_failure(tx, podd, now, error.message, at)
 
 
 def note_gone(tx: Tx, workload: Workload) -> None:

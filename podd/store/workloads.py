@@ -65,7 +65,14 @@ def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
 
 def renew(tx: Tx, workload: Workload, **values: Any) -> None:
     """A fresh container is wanted. What was seen of the one before says nothing about it."""
-    nothing = {"phase": Phase.NONE, "container_id": "", "address": "", "started_at": None, "exited_at": None}
+    nothing = {
+        "phase": Phase.NONE,
+        "container_id": "",
+        "address": "",
+        "started_at": None,
+        "exited_at": None,
+        "failing_since": None,
+    }
     change(tx, workload.id, generation=workload.generation + 1, **nothing, **values)
 
 
@@ -141,6 +148,7 @@ def insert_pod(tx: Tx, pod: Pod) -> None:
             "locked": pod.locked,
             "stop_after": pod.stop_after,
             "terminate_after": pod.terminate_after,
+            "global_networking": pod.global_networking,
         },
     )
 
@@ -307,6 +315,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         exit_code=row["exit_code"],
         restarts=row["restarts"],
         failures=row["failures"],
+        failing_since=row["failing_since"],
         retry_at=row["retry_at"],
         restart_of=row["restart_of"],
         reason=row["reason"],
@@ -323,7 +332,14 @@ def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:
     )
     rows = db.rows(f"SELECT pods.* {chosen} ORDER BY workloads.created_at, pods.id", params)
     return [
-        Pod(workload=workload, **{**row, "locked": bool(row["locked"])})
+        Pod(
+            workload=workload,
+            **{
+                **row,
+                "locked": bool(row["locked"]),
+                "global_networking": bool(row["global_networking"]),
+            },
+        )
         for workload, row in _with_workloads(db, rows, chosen, params)
     ]
 

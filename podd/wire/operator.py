@@ -47,6 +47,17 @@ class MachineStatus(BaseModel):
     endpoints: int
 
 
+class RotatedKey(BaseModel):
+    """`key` names the key that now seals what is kept; `count` is how many texts it seals."""
+
+    key: str
+    count: int
+
+
+class Nothing(_Body):
+    """A request without anything to say."""
+
+
 class Explanation(BaseModel):
     """Why something runs or does not, the most important sentence first."""
 

@@ -131,6 +131,7 @@ OPERATIONS: list[tuple[str, str, Json | None]] = [
     ("POST", "/operator/v1/accounts", {"email": "b@example.com"}),
     ("POST", "/operator/v1/keys", {"account": "x"}),
     ("GET", "/operator/v1/machine", None),
+    ("POST", "/operator/v1/secrets/rotate", None),
 ]
 
 

@@ -27,6 +27,7 @@ def inspected(status: str, *, began: str = BEGAN, ended: str = NEVER, code: int 
         "Name": "/podd-abc-2",
         "State": state,
         "Config": {"Labels": labels},
+        "HostConfig": {"NetworkMode": "podd-main"},
         "NetworkSettings": {"Networks": networks},
     }
 
@@ -58,14 +59,14 @@ def container(state: ContainerState, **fields: Any) -> Container:
     ],
 )
 def test_containers_are_read_from_what_inspect_says(answer: Any, wanted: Container) -> None:
-    assert answers.container(answer, "podd-main") == wanted
+    assert answers.container(answer) == wanted
 
 
 def test_a_container_never_ends_before_it_began() -> None:
     """The engine notes the start of what ends at once a moment after its end."""
     ended_first = inspected("exited", began=ENDED, ended=BEGAN, code=7)
 
-    found = answers.container(ended_first, "podd-main")
+    found = answers.container(ended_first)
 
     assert (found.started_at, found.finished_at) == (ENDED_MS, ENDED_MS)
 
@@ -341,16 +342,17 @@ def test_the_zero_time_is_no_time() -> None:
     assert answers.milliseconds(NEVER) is None
 
 
-def test_pull_progress_is_a_line_for_each_phase_and_one_now_and_then() -> None:
+def test_pull_progress_is_a_line_now_and_then_and_all_about_the_image_as_a_whole() -> None:
     progress = PullProgress(every=2.0)
 
     def said(now: float, **message: Any) -> str | None:
         return progress.line(message, now)
 
     assert said(0.0, status="Pulling from me/app") == "Pulling from me/app"
-    assert said(0.0, id="aa", status="Downloading", progress="1MB/9MB") == "aa: Downloading 1MB/9MB"
     assert said(1.9, id="aa", status="Downloading", progress="4MB/9MB") is None
     assert said(2.1, id="aa", status="Downloading", progress="5MB/9MB") == "aa: Downloading 5MB/9MB"
-    assert said(2.2, id="bb", status="Downloading", progress="1MB/2MB") == "bb: Downloading 1MB/2MB"
-    assert said(2.3, id="aa", status="Pull complete") == "aa: Pull complete"
+    assert said(2.2, id="bb", status="Downloading", progress="1MB/2MB") is None
+    assert said(2.3, id="aa", status="Pull complete") is None
+    assert said(2.4, status="Status: Downloaded newer image") == "Status: Downloaded newer image"
+    assert said(4.4, id="bb", status="Pull complete") == "bb: Pull complete"
     assert said(9.0, stream="no status") is None

@@ -328,6 +328,40 @@ def test_an_image_behind_a_login_is_pulled(engine: DockerEngine, registry: Regis
     engine.pull(registry.image, LOGIN)
 
 
+def test_the_registry_says_who_may_use_an_image_that_is_here(
+    engine: DockerEngine, registry: Registry
+) -> None:
+    engine.pull(registry.image, LOGIN)
+    engine.check_access(registry.image, LOGIN)
+    for auth in (None, RegistryAuth("me", "wrong", "mine")):
+        with pytest.raises(ImageMissing, match=registry.image) as refused:
+            engine.check_access(registry.image, auth)
+        assert "wrong" not in str(refused.value)
+        assert ("'mine'" in str(refused.value)) is (auth is not None)
+
+
+def test_a_registry_that_is_away_can_not_be_asked(engine: DockerEngine, free_port: int) -> None:
+    with pytest.raises(EngineError) as caught:
+        engine.check_access(f"127.0.0.1:{free_port}/app:1", LOGIN)
+    assert type(caught.value) is EngineError
+
+
+def test_an_image_can_be_named_by_its_digest(engine: DockerEngine, registry: Registry) -> None:
+    by_tag = registry.image
+    digest = next(path.rsplit("/", 1)[1] for path in registry.content if "/manifests/sha256:" in path)
+    pinned = f"{by_tag.rpartition(':')[0]}@{digest}"
+    assert not engine.has_image(pinned)
+    engine.pull(pinned, LOGIN)
+    assert engine.has_image(pinned)
+    assert not engine.has_image(by_tag)
+    engine.pull(by_tag, LOGIN)
+    assert engine.image_id(by_tag) == engine.image_id(pinned) != ""
+    assert engine.other_names(pinned) == {by_tag}
+    assert engine.other_names(by_tag) == frozenset()
+    engine.pull(f"{by_tag}@{digest}", LOGIN)
+    assert engine.image_id(f"{by_tag}@{digest}") == engine.image_id(pinned)
+
+
 @pytest.mark.parametrize("auth", [None, RegistryAuth("me", "wrong")])
 def test_an_image_without_the_right_login_is_missing(
     engine: DockerEngine, registry: Registry, auth: RegistryAuth | None

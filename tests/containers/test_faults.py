@@ -233,10 +233,10 @@ def pulls(stub: StubEngine, *messages: dict[str, Any]) -> None:
 
 
 def test_a_pull_tells_how_it_goes(stub: StubEngine, stubbed: DockerEngine) -> None:
-    pulls(stub, {"status": "Pulling from app", "id": "1"}, {"status": "Pull complete", "id": "ab"})
+    pulls(stub, {"status": "Pulling from app", "id": "1"}, {"status": "Status: Downloaded"})
     said: list[str] = []
     stubbed.pull("app:1", progress=said.append)
-    assert said == ["1: Pulling from app", "ab: Pull complete"]
+    assert said == ["1: Pulling from app", "Status: Downloaded"]
     assert stub.asked == [("/images/create", {"fromImage": "app", "tag": "1"})]
 
 

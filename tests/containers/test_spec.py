@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from podd.containers.spec import Features, create_body, network_options, pull_params, registry_header, seconds
+from podd.config import Containers
+from podd.containers.spec import (
+    Features,
+    bridge_name,
+    create_body,
+    network_options,
+    pull_params,
+    registry_header,
+    seconds,
+    tag_of,
+)
 from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth
 
 SPEC = ContainerSpec(workload_id="abc", generation=3, kind="worker", image="img:1", cpus=1.5, memory=2048)
@@ -26,6 +36,7 @@ def test_a_container_carries_what_a_later_daemon_must_know() -> None:
         "podd.kind": "worker",
         "podd.generation": "3",
         "podd.gpus": "GPU-a,GPU-s",
+        "podd.network": "",
     }
 
 
@@ -37,6 +48,8 @@ def test_a_container_is_bounded_and_looked_after() -> None:
     assert config["PidsLimit"] == 4096
     assert config["Init"] is True
     assert config["SecurityOpt"] == ["no-new-privileges"]
+    assert config["CapDrop"] == ["NET_RAW", "MKNOD"]
+    assert config["Ulimits"] == []
     assert config["RestartPolicy"] == {"Name": "no"}
     assert config["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
     assert config["NetworkMode"] == "podd-main"
@@ -143,11 +156,58 @@ def test_without_gpus_a_default_nvidia_runtime_is_not_used() -> None:
     assert "Runtime" not in host_config(SPEC, Features(runtimes=RUNTIMES, default_runtime="runc"))
 
 
-def test_the_network_keeps_neighbours_apart_and_takes_over_the_mtu() -> None:
-    apart = {"com.docker.network.bridge.enable_icc": "false"}
+BRIDGE = "com.docker.network.bridge"
+
+
+@pytest.mark.parametrize(("key", "reach"), [("", "false"), ("user_1", "true")])
+def test_only_containers_of_an_account_reach_each_other_and_the_mtu_is_the_default_bridges(
+    key: str, reach: str
+) -> None:
+    wanted = {f"{BRIDGE}.name": "pd1", f"{BRIDGE}.enable_icc": reach}
     mtu = {"com.docker.network.driver.mtu": "1400"}
-    assert network_options({"Options": {**mtu, "other": "x"}}) == apart | mtu
-    assert network_options({}) == apart
+    assert network_options({"Options": {**mtu, "other": "x"}}, "pd1", key) == wanted | mtu
+    assert network_options({}, "pd1", key) == wanted
+
+
+def test_a_container_is_known_by_name_on_the_network_of_its_account() -> None:
+    body = create_body(replace(SPEC, network="user_1", names=("abc.internal",)), "main", PLAIN)
+    assert body["HostConfig"]["NetworkMode"] == "podd-main-user_1"
+    assert body["Labels"]["podd.network"] == "user_1"
+    assert body["NetworkingConfig"] == {
+        "EndpointsConfig": {"podd-main-user_1": {"Aliases": ["abc.internal"]}}
+    }
+
+
+def test_the_names_of_bridges_are_short_enough_and_tell_instances_apart() -> None:
+    assert len(bridge_name("instance", 999_999)) <= 15
+    assert bridge_name("a", 1)[:9] != bridge_name("b", 1)[:9]
+
+
+def test_the_operator_sets_the_limits_that_hold_for_all() -> None:
+    settings = Containers(
+        pids=100,
+        shm_percent=25,
+        nofile=5000,
+        memlock_mb=2,
+        log_mb=1,
+        log_files=2,
+        dropped_capabilities=("CHOWN",),
+    )
+    config = create_body(SPEC, "main", PLAIN, settings)["HostConfig"]
+    assert (config["PidsLimit"], config["ShmSize"], config["CapDrop"]) == (100, 512 * 1024**2, ["CHOWN"])
+    assert config["Ulimits"] == [
+        {"Name": "nofile", "Soft": 5000, "Hard": 5000},
+        {"Name": "memlock", "Soft": 2097152, "Hard": 2097152},
+    ]
+    assert config["LogConfig"]["Config"] == {"max-size": "1m", "max-file": "2"}
+
+
+def test_another_runtime_serves_containers_without_gpus_only() -> None:
+    settings = Containers(runtime="runsc")
+    config = create_body(SPEC, "main", PLAIN, settings)["HostConfig"]
+    assert config["Runtime"] == "runsc"
+    with_gpu = create_body(replace(SPEC, gpus=REAL), "main", PLAIN, settings)["HostConfig"]
+    assert "Runtime" not in with_gpu
 
 
 @pytest.mark.parametrize(
@@ -174,3 +234,17 @@ def test_credentials_go_into_a_header_of_their_own() -> None:
 
 def test_moments_keep_their_nanoseconds() -> None:
     assert seconds(1_700_000_000_000_000_001) == "1700000000.000000001"
+
+
+@pytest.mark.parametrize(
+    ("image", "tag"),
+    [
+        ("app", "app:latest"),
+        ("docker.io/library/app:2", "app:2"),
+        ("index.docker.io/me/app:2", "me/app:2"),
+        ("127.0.0.1:5000/me/app", "127.0.0.1:5000/me/app:latest"),
+        ("me/app@sha256:ab", ""),
+    ],
+)
+def test_the_tag_of_an_image_is_as_the_engine_lists_it(image: str, tag: str) -> None:
+    assert tag_of(image) == tag

@@ -28,6 +28,7 @@ PORTS: dict[str, tuple[str, tuple[Port, ...]]] = {
     "a protocol in capitals": ("53/UDP", (Port(53, "udp"),)),
     "a port named twice counts once": ("22/tcp,22/tcp", (Port(22, "tcp"),)),
     "one number, two protocols": ("53/tcp,53/udp", (Port(53, "tcp"), Port(53, "udp"))),
+    "symmetrical ones, which are no numbers yet": ("70000/tcp", (Port(70000, "tcp"),)),
     "the lowest and the highest": ("1/tcp,65535/tcp", (Port(1, "tcp"), Port(65535, "tcp"))),
 }
 
@@ -39,7 +40,20 @@ def test_ports_are_read(text: str, expected: tuple[Port, ...]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["http", "0/tcp", "65536/tcp", "-1/tcp", "22/sctp", "22:22", "1.5/tcp", "²/tcp", "٢٢/tcp", "9" * 5000],
+    [
+        "http",
+        "0/tcp",
+        "65536/tcp",
+        "80000/tcp",
+        "70000/udp",
+        "-1/tcp",
+        "22/sctp",
+        "22:22",
+        "1.5/tcp",
+        "²/tcp",
+        "٢٢/tcp",
+        "9" * 5000,
+    ],
 )
 def test_a_wrong_port_is_named_in_the_error(text: str) -> None:
     with pytest.raises(Invalid, match=r"^ports: '.* is not a port such as 8888/http or 22/tcp\.$"):

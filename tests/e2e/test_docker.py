@@ -58,6 +58,14 @@ def inside(engine: DockerEngine, pod_id: str, *argv: str) -> str:
     return result.output
 
 
+def fetched(url: str) -> str:
+    """What is there; "" while the program in the pod does not listen yet."""
+    try:
+        return httpx.get(url).text
+    except httpx.TransportError:
+        return ""
+
+
 def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.DockerClient) -> None:
     pod_id = daemon.create_pod(
         "python3 -m http.server 8080 --directory /data",
@@ -92,7 +100,7 @@ def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.Docker
     ports = {port["privatePort"]: port["publicPort"] for port in pod["runtime"]["ports"]}
     assert environment["RUNPOD_TCP_PORT_8080"] == str(ports[8080])
     inside(engine, pod_id, "sh", "-c", "echo kept >/data/notes; echo lost >/lost")
-    assert httpx.get(f"http://127.0.0.1:{ports[8080]}/notes").text == "kept\n"
+    eventually(lambda: fetched(f"http://127.0.0.1:{ports[8080]}/notes") == "kept\n", 30)
 
     # A new daemon finds it
     daemon.restart()

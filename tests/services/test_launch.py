@@ -131,3 +131,34 @@ def test_an_endpoint_may_switch_the_sdks_own_checks_on_again(lab: Lab) -> None:
     found = worker_env(lab, env={"RUNPOD_SKIP_GPU_CHECK": "false", "RUNPOD_AI_API_KEY": "forged"})
     assert found["RUNPOD_SKIP_GPU_CHECK"] == "false"
     assert found["RUNPOD_AI_API_KEY"] != "forged"
+
+
+def test_variables_that_hooks_and_loaders_believe_stay_outside(lab: Lab) -> None:
+    own = (
+        ("LD_PRELOAD", "/x"),
+        ("NVIDIA_REQUIRE_CUDA", "x"),
+        ("NVIDIA_DRIVER_CAPABILITIES", "all"),
+        ("A", "1"),
+    )
+    pod = lab.pod(env=own)
+    found = env(lab, pod)
+    assert not {"LD_PRELOAD", "NVIDIA_REQUIRE_CUDA"} & set(found)
+    assert (found["NVIDIA_DRIVER_CAPABILITIES"], found["A"]) == ("all", "1")
+    assert pod.workload.needs.env == dict(own)
+    lab.settle()
+    assert "env" in lab.events(pod.id)
+
+
+def test_a_symmetrical_port_has_the_same_number_inside_and_outside(lab: Lab) -> None:
+    pod = lab.pod(ports="70000/tcp,70001/tcp,22/tcp")
+    ports = {(port.container, port.host) for port in spec(lab, pod.id).ports}
+    found = env(lab, pod)
+    first, second = int(found["RUNPOD_TCP_PORT_70000"]), int(found["RUNPOD_TCP_PORT_70001"])
+    assert ports == {(first, first), (second, second), (22, int(found["RUNPOD_TCP_PORT_22"]))}
+    assert len({first, second}) == 2
+
+
+def test_containers_of_an_account_share_a_network_where_each_has_its_name(lab: Lab) -> None:
+    pod = lab.pod()
+    made = spec(lab, pod.id)
+    assert (made.network, made.names) == (pod.workload.account_id, (f"{pod.id}.runpod.internal",))

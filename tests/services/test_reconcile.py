@@ -339,7 +339,7 @@ def test_news_about_a_container_nobody_wants_any_more_changes_nothing(lab: Lab) 
         lambda tx: workloads.note_running(tx, old, container, lab.now),
         lambda tx: workloads.note_exit(tx, lab.podd, old, container, "late", lab.now),
         lambda tx: workloads.note_refusal(tx, lab.podd, old, "late", lab.now),
-        lambda tx: workloads.note_failure(tx, old, "late", lab.now),
+        lambda tx: workloads.note_failure(tx, lab.podd, old, "late", lab.now),
         lambda tx: workloads.note_port_taken(tx, lab.podd, old, lab.now),
         lambda tx: workloads.note_gone(tx, old),
     ):

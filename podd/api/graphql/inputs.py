@@ -77,6 +77,7 @@ def _any_pod(data: Input) -> dict[str, Any]:
         "volume": data.get("volumeInGb"),
         "volume_path": data.get("volumeMountPath") or None,
         "cloud_type": data.get("cloudType"),
+        "global_networking": bool(data.get("globalNetwork")),
         "data_center_ids": _words(data.get("dataCenterId")),
         "country_code": data.get("countryCode") or None,
         "max_price": nano(data.get("deployCost"), "deployCost"),

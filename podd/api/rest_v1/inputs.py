@@ -25,7 +25,6 @@ def pod_request(
 ) -> PodRequest:
     """A wish for a pod. What neither it nor the template says has v1's defaults. Raises Invalid,
     NotAvailable."""
-    _no_global_networking(wish.globalNetworking)
     cpu = wish.computeType == "CPU"
     count = 1 if wish.gpuCount is None else wish.gpuCount
     if not cpu and count < 1:
@@ -55,13 +54,13 @@ def pod_request(
         network_volume_id=wish.networkVolumeId or None,
         registry_auth_id=wish.containerRegistryAuthId or None,
         locked=bool(wish.locked),
+        global_networking=bool(wish.globalNetworking),
         jupyter=bool(template and template.extras.get("startJupyter")),
     )
 
 
 def pod_change(wish: wire.PodUpdateInput, before: str) -> PodChange:
     """What is to change about a pod whose command was `before`. Raises NotAvailable."""
-    _no_global_networking(wish.globalNetworking)
     return PodChange(
         name=wish.name,
         locked=wish.locked,
@@ -73,6 +72,7 @@ def pod_change(wish: wire.PodUpdateInput, before: str) -> PodChange:
         volume=wish.volumeInGb,
         volume_path=wish.volumeMountPath,
         registry_auth_id=wish.containerRegistryAuthId,
+        global_networking=wish.globalNetworking,
     )
 
 
@@ -190,11 +190,6 @@ def _country(codes: list[str] | None, here: str) -> str | None:
     if not codes:
         return None
     return here if here.upper() in [code.upper() for code in codes] else codes[0]
-
-
-def _no_global_networking(wanted: bool | None) -> None:
-    if wanted:
-        raise NotAvailable("globalNetworking is not available in this version of podd yet.")
 
 
 def _endpoint_extras(wish: wire.EndpointUpdateInput) -> dict[str, Any]:

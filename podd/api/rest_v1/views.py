@@ -203,7 +203,7 @@ def _is_up(workload: Workload) -> bool:
 
 
 def _port_mappings(workload: Workload) -> dict[str, int]:
-    return {str(port.container): port.host for port in workload.published if port.protocol == "tcp"}
+    return {str(port.inside): port.host for port in workload.published if port.protocol == "tcp"}
 
 
 def _gpu(gpu_type: GpuType | None, pod: Pod) -> wire.Gpu:

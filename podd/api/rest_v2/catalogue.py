@@ -179,7 +179,7 @@ def data_center_view(stock: Stock, query: wire.DataCentersQuery) -> wire.DataCen
         id=stock.machine.data_center_id,
         name=stock.machine.data_center_id,
         region="UNKNOWN",
-        global_network=False,
+        global_network=True,
         network_volume_types=["STANDARD"],
         compliance=[],
         gpu_availability=gpus,

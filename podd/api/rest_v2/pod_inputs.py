@@ -2,7 +2,7 @@
 
 from podd.api.rest_v2.containers import command_text, one_cuda_wish, ports_text, registry_of
 from podd.domain.account import Caller
-from podd.domain.errors import Invalid, Malformed, NotAvailable
+from podd.domain.errors import Invalid, Malformed
 from podd.domain.pod import Pod, PodChange, PodRequest
 from podd.domain.template import Template
 from podd.ids import DerivedKeys
@@ -28,7 +28,6 @@ def pod_request(wish: wire.CreatePodRequest, template: Template | None) -> PodRe
     """A wish for a pod. What the wish leaves out, the template says. Raises Invalid."""
     if (wish.gpu is None) == (wish.cpu is None):
         raise Invalid("Exactly one of gpu and cpu is required.")
-    _no_global_networking(wish.global_networking)
     gpu, cpu = wish.gpu, wish.cpu
     if gpu:
         one_cuda_wish(gpu.allowed_cuda_versions, gpu.min_cuda_version)
@@ -57,6 +56,7 @@ def pod_request(wish: wire.CreatePodRequest, template: Template | None) -> PodRe
         registry_auth_id=wish.registry,
         cloud_type=wish.cloud,
         data_center_ids=tuple(wish.data_center_ids or ()),
+        global_networking=bool(wish.global_networking),
         jupyter=_either(wish.start_jupyter, extras.get("startJupyter")),
     )
 
@@ -65,7 +65,6 @@ def pod_change(
     wish: wire.UpdatePodRequest, pod: Pod, template: Template | None, keys: DerivedKeys
 ) -> PodChange:
     """What the wish and the template it names change about the pod. Raises Invalid, NotAvailable."""
-    _no_global_networking(wish.global_networking)
     volume, path = _changed_mount(wish.mounts, pod) if wish.mounts else (None, None)
     base = template or None
     args = command_text(wish, base.args if base else pod.args)
@@ -82,6 +81,7 @@ def pod_change(
         volume=volume,
         volume_path=path,
         registry_auth_id=registry if registry is not None or not base else base.registry_auth_id,
+        global_networking=wish.global_networking,
     )
 
 
@@ -92,11 +92,6 @@ def generated_password(pod: Pod, keys: DerivedKeys) -> str | None:
 
 
 # Private
-
-
-def _no_global_networking(wanted: bool | None) -> None:
-    if wanted:
-        raise NotAvailable("globalNetworking is not available in this version of podd yet.")
 
 
 def _power_of_two(vcpus: int) -> int:

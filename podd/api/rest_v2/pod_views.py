@@ -9,6 +9,7 @@ from podd.api.shown import dollars, instant, uptime
 from podd.domain import pod as rules
 from podd.domain.pod import Pod
 from podd.domain.words import parse_ports
+from podd.domain.workload import internal_name
 from podd.ports import GpuUse
 from podd.services.pods import JUPYTER
 from podd.wire import rest_v2 as wire
@@ -52,7 +53,7 @@ def _view(pod: Pod, hides_password: bool, here: str, cuda: str | None, api: Api 
             "locked": pod.locked,
             "template": pod.template_id or None,
             "mounts": mounts_view(pod),
-            "global_networking": wire.PodGlobalNetworking(enabled=False),
+            "global_networking": _global_networking(pod),
             "ssh": wire.PodSsh(proxy=None, direct=_direct_ssh(api, pod) if api and runtime else None),
             "runtime": runtime,
             "created_at": instant(workload.created_at),
@@ -77,6 +78,14 @@ def _mounts(network_volume_id: str, size: int, path: str) -> wire.Mounts:
         return wire.Mounts()
     # Other surfaces allow smaller volumes than this one's bodies do.
     return wire.Mounts.model_construct(persistent=wire.PersistentMount.model_construct(size=size, path=path))
+
+
+def _global_networking(pod: Pod) -> wire.PodGlobalNetworking:
+    if not pod.global_networking:
+        return wire.PodGlobalNetworking(enabled=False)
+    return wire.PodGlobalNetworking(
+        enabled=True, ip=pod.workload.address or None, internal_dns=internal_name(pod.id)
+    )
 
 
 def _gpu(pod: Pod) -> wire.GpuConfig:
@@ -120,7 +129,7 @@ def _ports(api: Api, pod: Pod) -> list[wire.PodRuntimePort]:
     of their own."""
     published = [
         wire.PodRuntimePort(
-            private=port.container,
+            private=port.inside,
             public=port.host,
             type=port.protocol,
             ip=api.podd.settings.machine.public_ip,

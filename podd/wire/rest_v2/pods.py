@@ -59,6 +59,8 @@ class PodsQuery(PageQuery):
 
 class PodGlobalNetworking(View):
     enabled: bool
+    ip: str | None = left_out()
+    internal_dns: str | None = left_out()
 
 
 class PodSshEndpoint(View):

@@ -40,7 +40,7 @@ def test_the_machine_is_the_one_data_center(podd: Served) -> None:
                 "location": "XX",
                 "listed": True,
                 "storageSupport": True,
-                "globalNetwork": False,
+                "globalNetwork": True,
                 "compliance": [],
             }
         ],

@@ -95,7 +95,7 @@ def test_the_machine_is_the_one_data_center(api: RestV2) -> None:
         "id": "LOCAL-1",
         "name": "LOCAL-1",
         "region": "UNKNOWN",
-        "globalNetwork": False,
+        "globalNetwork": True,
         "networkVolumeTypes": ["STANDARD"],
         "compliance": [],
     }
@@ -115,8 +115,8 @@ def test_the_machine_is_the_one_data_center(api: RestV2) -> None:
         ("networkVolumeTypes=HIGH_PERFORMANCE", 0),
         ("networkVolumeTypes=STANDARD", 1),
         ("compliance=GDPR", 0),
-        ("globalNetwork=true", 0),
-        ("globalNetwork=false", 1),
+        ("globalNetwork=true", 1),
+        ("globalNetwork=false", 0),
     ],
 )
 def test_data_centers_can_be_filtered(api: RestV2, query: str, found: int) -> None:

@@ -163,8 +163,14 @@ def test_parts_that_say_the_same_as_args_are_fine(api: RestV2) -> None:
     assert api.pod(args="run -x 'a b'", cmd=["run", "-x", "a b"])["cmd"] == ["run", "-x", "a b"]
 
 
-def test_global_networking_is_not_there_yet(api: RestV2) -> None:
-    assert "globalNetworking" in api.pod(globalNetworking=True, expect=501)["detail"]
+def test_global_networking_reads_back_with_the_name_of_the_pod(api: RestV2) -> None:
+    made = api.pod(globalNetworking=True)
+    assert made["globalNetworking"] == {
+        "enabled": True,
+        "internalDns": f"{made['id']}.runpod.internal",
+    }
+    changed = api.patch(f"/pods/{made['id']}", {"globalNetworking": False})
+    assert changed["globalNetworking"] == {"enabled": False}
 
 
 def test_an_unknown_registry_credential_is_not_found(api: RestV2) -> None:

@@ -84,7 +84,7 @@ def data_center_view(machine: Machine) -> View:
         "location": machine.country_code,
         "listed": True,
         "storageSupport": True,
-        "globalNetwork": False,
+        "globalNetwork": True,
         "compliance": [],
     }
 

@@ -120,7 +120,7 @@ def _ports(pod: Pod, podd: Platform) -> list[View]:
         {
             "ip": podd.settings.machine.public_ip,
             "isIpPublic": True,
-            "privatePort": port.container,
+            "privatePort": port.inside,
             "publicPort": port.host,
             "type": port.protocol,
         }
