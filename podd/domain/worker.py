@@ -17,7 +17,8 @@ class WorkerState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """`ready_at`: its first job-take. `idle_since`: since when it holds no job. `held`: jobs it has now.
-    `doors_closed`: it gets no more jobs. `crashes` in a row; `unhealthy_until` when it is tried again."""
+    `doors_closed`: it gets no more jobs. `leaving`: why it goes once it holds none. `crashes` in a row;
+    `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze."""
 
     workload: Workload
     endpoint_id: str
@@ -25,6 +26,8 @@ class Worker:
     ready_at: int | None = None
     idle_since: int | None = None
     doors_closed: bool = False
+    leaving: str = ""
+    thawed_at: int | None = None
     held: int = 0
     crashes: int = 0
     unhealthy_until: int | None = None
@@ -33,6 +36,11 @@ class Worker:
     @property
     def id(self) -> str:
         return self.workload.id
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is up and takes jobs, or will again when it is through with those it has."""
+        return self.state in (WorkerState.IDLE, WorkerState.RUNNING)
 
     @property
     def state(self) -> WorkerState:

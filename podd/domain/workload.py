@@ -79,6 +79,7 @@ class Workload:
     failures: int = 0
     retry_at: int = 0
     restart_at: int = 0
+    frozen_at: int | None = None
     reason: str = ""
     created_at: int = 0
     changed_at: int = 0

@@ -2,7 +2,7 @@
 
 import structlog
 
-from podd.domain import scaling
+from podd.domain import rollout, scaling
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NoCapacity
 from podd.domain.scaling import Demand
@@ -103,14 +103,16 @@ def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
 
 
 def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
-    """Workers of an older version go once they are free: a tenth of the maximum at a time, at least one.
-    Those whose turn it is get no more jobs; else a busy one would never be free."""
-    outdated = [w for w in crew if w.version != endpoint.version]
-    outdated.sort(key=lambda w: (w.held > 0, not w.doors_closed))
-    for worker in outdated[: max(endpoint.workers_max // 10, 1)]:
-        gone = workers.stop(tx, podd, worker, f"outdated by version {endpoint.version}", now)
-        if not gone and not worker.doors_closed:
-            workers.close_door(tx, worker)
+    """Workers of an older version go when their turn has come, each once it is free."""
+    turns = rollout.replaced_now(
+        crew,
+        endpoint.version,
+        workers_max=endpoint.workers_max,
+        gpu_count=endpoint.gpu_count,
+        throttled=endpoint.throttled,
+    )
+    for worker in turns:
+        workers.see_off(tx, podd, worker, workers.outdated_by(endpoint), now)
 
 
 def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:

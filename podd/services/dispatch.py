@@ -76,7 +76,7 @@ def take(
     if holds_nothing:
         _recover(tx, podd, worker_id, now)
     if door.closed:
-        workers.refresh_when_empty(tx, podd, worker_id, now)
+        workers.move_on_when_empty(tx, podd, worker_id, now)
         return Refused()
     taken = jobs.take(tx, door.endpoint_id, worker_id, limit, now)
     if taken:
@@ -129,7 +129,7 @@ def post(tx: Tx, podd: Platform, badge: Badge, job_id: str, posted: Progress | R
     if posted.refresh:
         workloads.change_worker(tx, worker_id, doors_closed=1)
         tx.ring(worker_bell(worker_id))
-    workers.refresh_when_empty(tx, podd, worker_id, now)
+    workers.move_on_when_empty(tx, podd, worker_id, now)
 
 
 def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str, now: int) -> None:

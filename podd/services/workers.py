@@ -1,5 +1,6 @@
 """Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -90,6 +91,14 @@ def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
     tx.ring(AUTOSCALE)
 
 
+def see_off(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
+    """Let go of a worker as soon as it holds no job, which may be now; until then it gets no more."""
+    if not stop(tx, podd, worker, why, now) and not worker.leaving:
+        workloads.change_worker(tx, worker.id, leaving=why)
+        close_door(tx, worker)
+        events.add(tx, worker.id, "leaving", f"{why}; it finishes the jobs it has", now)
+
+
 def close_door(tx: Tx, worker: Worker) -> None:
     """No more jobs for this worker; polls it has open are answered at once."""
     workloads.change_worker(tx, worker.id, doors_closed=1)
@@ -107,18 +116,28 @@ def restart(
     tx.ring(worker_bell(worker.id))
 
 
-def refresh_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
-    """Start afresh a worker that asked for it, once it holds no job. One that is outdated goes instead."""
+def move_on_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+    """A worker whose door is closed and that holds no job any more: one that is leaving goes, and if it is
+    outdated its replacement comes at once; one that asked for a refresh starts afresh."""
     worker = workloads.worker(tx, worker_id)
     if not worker or not worker.doors_closed or worker.held:
         return
     if worker.workload.desired is not Desired.RUNNING:
         return
     endpoint = endpoints.get(tx, worker.endpoint_id)
-    if endpoint is not None and worker.version != endpoint.version:
-        remove(tx, podd, worker, f"outdated by version {endpoint.version}", now)
-    else:
+    assert endpoint is not None, "an endpoint's workers are gone before it is"
+    outdated = worker.version != endpoint.version
+    if not outdated and not worker.leaving:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
+        return
+    remove(tx, podd, worker, worker.leaving or outdated_by(endpoint), now)
+    if outdated and len(workloads.workers_of(tx, endpoint.id)) < endpoint.workers_max:
+        with suppress(NoCapacity):  # the autoscaler sees to it
+            add(tx, podd, endpoint, now)
+
+
+def outdated_by(endpoint: Endpoint) -> str:
+    return f"outdated by version {endpoint.version}"
 
 
 def exited(
@@ -128,6 +147,9 @@ def exited(
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
     code = container.exit_code if container else None
+    if worker.leaving:
+        remove(tx, podd, worker, worker.leaving, now)
+        return
     if worker.doors_closed and code == 0:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
         return
@@ -228,5 +250,5 @@ def _needs(template: Template) -> Needs:
 
 
 def _renew(tx: Tx, worker: Worker, **values: Any) -> None:
-    workloads.change_worker(tx, worker.id, doors_closed=0, ready_at=None, idle_since=None)
+    workloads.change_worker(tx, worker.id, doors_closed=0, leaving="", ready_at=None, idle_since=None)
     workloads.renew(tx, worker.workload, **values)

@@ -279,6 +279,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         failures=row["failures"],
         retry_at=row["retry_at"],
         restart_at=row["restart_at"],
+        frozen_at=row["frozen_at"],
         reason=row["reason"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],
