@@ -175,6 +175,7 @@ class Limits(_Section):
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800
     cancel_grace_seconds: Seconds = 10
+    fair_turn_seconds: Seconds = 120
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5

@@ -4,11 +4,11 @@ import structlog
 
 from podd.domain import rollout, scaling
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NoCapacity
+from podd.domain.fairness import Short
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
-from podd.services import workers
+from podd.services import share, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, jobs, workloads
 from podd.store.db import Tx
@@ -17,20 +17,26 @@ log = structlog.get_logger()
 
 
 async def tick(podd: Platform, now: int) -> None:
-    """One look at every endpoint; only those with something to do cost a transaction."""
+    """One look at every endpoint; only those with something to do cost a transaction. What is missing is
+    shared out among all of them at once, so that nobody is served for being first in a list."""
+    shorts: list[Short] = []
     for endpoint_id in await podd.store.read(endpoints.to_scale):
         try:
-            await podd.store.write(scale, podd, endpoint_id, now)
+            short = await podd.store.write(scale, podd, endpoint_id, now)
         except Exception:
             # What is wrong with one endpoint is not to keep the others from their workers.
             log.exception("endpoint not scaled", endpoint=endpoint_id)
+        else:
+            shorts += [short] if short else []
+    if shorts:
+        await podd.store.write(share.out, podd, shorts, now)
 
 
-def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
-    """Bring one endpoint's workers in line with its jobs."""
+def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
+    """Let go of the workers that one endpoint should not have any more; what it lacks, if it lacks any."""
     endpoint = endpoints.get(tx, endpoint_id)
     if endpoint is None:
-        return
+        return None
     crew = workloads.workers_of(tx, endpoint.id)
     _check_starting(tx, podd, crew, now)
     _replace_outdated(tx, podd, endpoint, crew, now)
@@ -44,9 +50,11 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
         workers_min=endpoint.workers_min,
         workers_max=endpoint.workers_max,
     )
-    short = _add(tx, podd, endpoint, crew, wanted - len(able), now)
-    if short != endpoint.throttled:
-        endpoints.change(tx, endpoint.id, throttled=short)
+    if wanted > len(able):
+        return share.short(tx, podd, endpoint, wanted - len(able))
+    if endpoint.throttled:
+        endpoints.change(tx, endpoint.id, throttled=0)
+    return None
 
 
 def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
@@ -59,24 +67,6 @@ def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
         starting=starting,
         ready=len(able) - starting,
     )
-
-
-def _add(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], missing: int, now: int) -> int:
-    """Get `missing` more workers: unhealthy ones whose rest is over first, then new ones, never more than
-    the endpoint's maximum in all. How many there was no room for."""
-    rested = [w for w in crew if w.unhealthy_until is not None and w.unhealthy_until <= now]
-    while missing > 0 and rested:
-        if not workers.revive(tx, podd, rested.pop(0), endpoint, now):
-            return missing
-        missing -= 1
-    missing = min(missing, endpoint.workers_max - len(crew))
-    while missing > 0:
-        try:
-            workers.add(tx, podd, endpoint, now)
-        except NoCapacity:
-            return missing
-        missing -= 1
-    return 0
 
 
 def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:

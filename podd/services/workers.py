@@ -18,7 +18,7 @@ from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
 from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store import jobs as job_rows
-from podd.store.db import Tx
+from podd.store.db import Reader, Tx
 
 BY_PODD = "Runpod"
 IDLE_STOP_GRACE = 30  # an idle worker leaves within a second or two; this is for one that hangs
@@ -199,12 +199,9 @@ def rebooted(tx: Tx, worker: Worker, now: int) -> None:
     _renew(tx, worker)
 
 
-def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> bool:
-    """Try an unhealthy worker again; False when there is no room for it now."""
-    try:
-        room = _room(tx, podd, endpoint)
-    except NoCapacity:
-        return False
+def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
+    """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
+    room = _room(tx, podd, endpoint)
     _renew(
         tx,
         worker,
@@ -220,17 +217,21 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
     gpus.claim(tx, worker.id, room.gpu_uuids, now)
     events.add(tx, worker.id, "retried", "tried again after its rest", now)
     tx.ring(RECONCILE)
-    return True
+
+
+def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
+    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them."""
+    here = podd.gpu_types(db)
+    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).parse_gpu_ids(endpoint.gpu_ids)
+    type_ids = tuple(type_id for type_id in wanted if type_id in here)
+    return GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
 
 
 # Private
 
 
 def _room(tx: Tx, podd: Platform, endpoint: Endpoint) -> capacity.Room:
-    here = podd.gpu_types(tx)
-    wanted = podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(endpoint.gpu_ids)
-    type_ids = tuple(type_id for type_id in wanted if type_id in here)
-    request = GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
+    request = gpu_request(tx, podd, endpoint)
     return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker")
 
 
