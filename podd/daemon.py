@@ -200,7 +200,7 @@ async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
         gpus.put_all(tx, found)
         last = meta.get(tx, "boot_id")
         if last is not None and last != boot:
-            workloads.note_reboot(tx, podd.booted_at)
+            workloads.note_reboot(tx, podd, podd.booted_at)
         meta.put(tx, "boot_id", boot)
         jobs.note_all_seen(tx, podd.booted_at)
 

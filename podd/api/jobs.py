@@ -164,7 +164,7 @@ def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
 
 
 def _in_state(crew: list[Worker], state: WorkerState) -> int:
-    return sum(worker.state is state for worker in crew)
+    return sum(worker.shown_state is state for worker in crew)
 
 
 def _brief(job: Job) -> bytes:

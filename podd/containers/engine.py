@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from docker import APIClient
 from docker.errors import APIError
 
 from podd.containers import answers
@@ -111,8 +112,16 @@ class DockerEngine(Engine):
             there = self._own(name)
             if there["State"]["Status"] in _UP:
                 with self._connection.api() as api:
+                    if there["State"]["Status"] == "paused":
+                        api.unpause(there["Id"])
                     api.stop(there["Id"], timeout=math.ceil(grace))
                 self._seen.forget(there["Id"])
+
+    def pause(self, name: str) -> None:
+        self._switch(name, "running", "paused", lambda api, container_id: api.pause(container_id))
+
+    def unpause(self, name: str) -> None:
+        self._switch(name, "paused", "running", lambda api, container_id: api.unpause(container_id))
 
     def remove(self, name: str) -> None:
         with suppress(NoSuchContainer):
@@ -196,6 +205,17 @@ class DockerEngine(Engine):
     def remove_network(self) -> None:
         """Remove this instance's network; it comes back with the next container. EngineError while in use."""
         self._network.remove()
+
+    def _switch(self, name: str, before: str, after: str, act: Callable[[APIClient, str], None]) -> None:
+        """From one of the two states of a container that is up to the other."""
+        there = self._own(name)
+        if there["State"]["Status"] == after:
+            return
+        if there["State"]["Status"] != before:
+            raise EngineError(f"The container {name} is not running.")
+        with self._connection.api() as api:
+            act(api, there["Id"])
+        self._seen.forget(there["Id"])
 
     # Looking
 

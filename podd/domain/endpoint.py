@@ -20,7 +20,7 @@ class Endpoint:
 
     `extras` holds what clients store and read back without an effect on podd yet.
     `completed`, `failed`, `retried` count jobs since the endpoint was made; `asked_at` is when, to an hour,
-    a job last waited or ran.
+    a job last waited or ran, `served_at` when a worker of it last went.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Endpoint:
     instance_ids: str = ""
     network_volume_id: str = ""
     asked_at: int = 0
+    served_at: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Short:
     """An endpoint that should have `missing` more workers of `size` GPUs, of one of `type_ids` each.
-    `since`: when its oldest job began to wait; None: none waits."""
+    `since`: since when a job has waited and no worker was taken away; None: no job waits."""
 
     endpoint_id: str
     account_id: str

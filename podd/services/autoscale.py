@@ -8,7 +8,7 @@ from podd.domain.fairness import Short
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
-from podd.services import share, workers
+from podd.services import frost, share, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, jobs, workloads
 from podd.store.db import Tx
@@ -41,8 +41,9 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
     _check_starting(tx, podd, crew, now)
     _replace_outdated(tx, podd, endpoint, crew, now)
     _let_go_idle(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
+    _let_go_frozen(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
     crew = workloads.workers_of(tx, endpoint.id)
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    able = _able(crew)
     wanted = scaling.wanted(
         _demand(tx, endpoint, able, now),
         scaler=endpoint.scaler,
@@ -72,7 +73,7 @@ def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
 def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     """Stop workers beyond the maximum as soon as they are free, and beyond the minimum once they have been
     idle for the endpoint's idle timeout. The longest idle go first."""
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    able = _able(crew)
     free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
     free.sort(key=lambda w: w.idle_since or now)
     count = len(able)
@@ -84,8 +85,22 @@ def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker],
             why = f"idle for {endpoint.idle_timeout_s} s"
         else:
             continue
-        if workers.stop(tx, podd, worker, why, now):
+        kept = count <= endpoint.workers_max and frost.freeze(tx, podd, worker, endpoint, why, now)
+        if kept or workers.stop(tx, podd, worker, why, now):
             count -= 1
+
+
+def _let_go_frozen(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """Frozen workers beyond the maximum go, and all of them when the endpoint does not want any."""
+    frozen = [w for w in crew if w.state is WorkerState.FROZEN]
+    surplus = len(crew) - endpoint.workers_max
+    for worker in frozen if endpoint.flash_boot == "OFF" else frozen[: max(surplus, 0)]:
+        workers.remove(tx, podd, worker, "no longer kept frozen", now)
+
+
+def _able(crew: list[Worker]) -> list[Worker]:
+    """Those that take jobs, or will as they start."""
+    return [w for w in crew if w.state not in (WorkerState.UNHEALTHY, WorkerState.FROZEN)]
 
 
 def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
@@ -107,14 +122,21 @@ def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Wor
 
 def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
     """A container that is up but never asks for a job is not a worker."""
-    limit = podd.settings.limits.init_timeout_seconds * 1000
+    limits = podd.settings.limits
     for worker in crew:
-        started = worker.workload.started_at
-        if worker.state is WorkerState.INITIALIZING and started and worker.ready_at is None:
-            limit_ms = _init_timeout(worker, limit)
-            if worker.workload.phase == "RUNNING" and now - started > limit_ms:
-                reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
-                workers.crashed(tx, podd, worker.workload, reason, now)
+        if worker.state is not WorkerState.INITIALIZING or worker.workload.phase != "RUNNING":
+            continue
+        if worker.thawed_at is not None:
+            if now - worker.thawed_at > limits.thaw_timeout_seconds * 1000:
+                workers.remove(tx, podd, worker, "it did not come back from its freeze", now)
+            continue
+        started, limit_ms = (
+            worker.workload.started_at,
+            _init_timeout(worker, limits.init_timeout_seconds * 1000),
+        )
+        if started and now - started > limit_ms:
+            reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
+            workers.crashed(tx, podd, worker.workload, reason, now)
 
 
 def _init_timeout(worker: Worker, default_ms: float) -> float:

@@ -67,10 +67,10 @@ def take(
     """
     door = admit(tx, podd, badge)
     worker_id = badge.worker_id
-    if door is None or door.desired is not Desired.RUNNING:
+    if door is None or door.desired is not Desired.RUNNING or door.frozen_at is not None:
         return Refused()
     if door.ready_at is None:
-        workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now)
+        workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now, thawed_at=None)
         events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
         tx.ring(AUTOSCALE)
     if holds_nothing:
@@ -142,7 +142,7 @@ def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str
 def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refused:
     """Jobs the worker should stop and was not told about just now. Raises Unauthenticated."""
     door = admit(tx, podd, badge)
-    if door is None or door.closed or door.desired is not Desired.RUNNING:
+    if door is None or door.closed or door.desired is not Desired.RUNNING or door.frozen_at is not None:
         return Refused()
     return jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
 

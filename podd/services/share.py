@@ -9,7 +9,7 @@ from podd.domain.errors import NoCapacity
 from podd.domain.fairness import Holder, Shares, Short
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Desired
-from podd.services import workers
+from podd.services import frost, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, gpus, jobs, workloads
 from podd.store.db import Reader, Tx
@@ -24,7 +24,7 @@ def short(db: Reader, podd: Platform, endpoint: Endpoint, missing: int) -> Short
         missing=missing,
         size=endpoint.gpu_count,
         type_ids=frozenset(workers.gpu_request(db, podd, endpoint).type_ids),
-        since=since[0] if since else None,
+        since=max(since[0], endpoint.served_at) if since else None,
     )
 
 
@@ -57,12 +57,18 @@ def out(tx: Tx, podd: Platform, shorts: list[Short], now: int) -> None:
 def _attempts_left(db: Reader, endpoint: Endpoint, now: int) -> bool:
     """Never more workers than the maximum in all: with a broken image, that is also one of attempts."""
     crew = workloads.workers_of(db, endpoint.id)
-    return len(crew) < endpoint.workers_max or any(_rested(worker, now) for worker in crew)
+    return len(crew) < endpoint.workers_max or any(_frozen(w) or _rested(w, now) for w in crew)
 
 
 def _one_more(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> bool:
-    """One more worker: an unhealthy one whose rest is over, else a new one; False when there is no room."""
-    rested = next((w for w in workloads.workers_of(tx, endpoint.id) if _rested(w, now)), None)
+    """One more worker: a frozen one, an unhealthy one whose rest is over, else a new one; False when there is
+    no room."""
+    crew = workloads.workers_of(tx, endpoint.id)
+    frozen = [worker for worker in crew if _frozen(worker)]
+    if frozen:
+        frost.thaw(tx, max(frozen, key=lambda worker: worker.workload.frozen_at or 0), now)
+        return True
+    rested = next((worker for worker in crew if _rested(worker, now)), None)
     try:
         if rested is not None:
             workers.revive(tx, podd, rested, endpoint, now)
@@ -71,6 +77,10 @@ def _one_more(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> bool:
     except NoCapacity:
         return False
     return True
+
+
+def _frozen(worker: Worker) -> bool:
+    return worker.state is WorkerState.FROZEN
 
 
 def _rested(worker: Worker, now: int) -> bool:
@@ -87,7 +97,8 @@ def _give_way(tx: Tx, podd: Platform, found: Mapping[str, Endpoint], blocked: li
 
 
 def _holders(db: Reader, found: Mapping[str, Endpoint]) -> list[Holder]:
-    """Every worker that holds GPUs, the busiest of an endpoint first: they are its minimum."""
+    """Every worker that holds GPUs for itself, which a frozen one does not. The busiest of an endpoint are
+    its minimum."""
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
     holders = []
     for endpoint in found.values():
@@ -96,7 +107,7 @@ def _holders(db: Reader, found: Mapping[str, Endpoint]) -> list[Holder]:
         staying = sorted((w for w in crew if not w.leaving), key=lambda w: -w.held)
         kept = {worker.id for worker in staying[: endpoint.workers_min]}
         for worker in crew:
-            if worker.workload.gpus:
+            if worker.workload.gpus and not _frozen(worker):
                 unused = worker.state is WorkerState.IDLE and not queued
                 holders.append(
                     Holder(

@@ -12,7 +12,7 @@ from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
-from podd.domain.worker import Worker, forgiven, gives_up, unhealthy_delay
+from podd.domain.worker import Worker, WorkerState, forgiven, gives_up, unhealthy_delay
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
 from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
@@ -29,6 +29,7 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
     room = _room(tx, podd, endpoint)
+    make_room(tx, podd, room, now)
     needs = _needs(template)
     workload = Workload(
         id=ids.new_id(),
@@ -80,12 +81,14 @@ def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
         tx,
         worker.id,
         desired=Desired.TERMINATED,
-        grace=IDLE_STOP_GRACE,
+        frozen_at=None,
+        grace=0 if worker.state is WorkerState.FROZEN else IDLE_STOP_GRACE,
         changed_at=now,
         changed_by=f"Stopped by {BY_PODD}",
     )
     gpus.release(tx, worker.id)
     workloads.unpublish(tx, worker.id)
+    endpoints.change(tx, worker.endpoint_id, served_at=now)
     events.add(tx, worker.id, "stopped", why, now)
     tx.ring(RECONCILE)
     tx.ring(AUTOSCALE)
@@ -97,6 +100,14 @@ def see_off(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
         workloads.change_worker(tx, worker.id, leaving=why)
         close_door(tx, worker)
         events.add(tx, worker.id, "leaving", f"{why}; it finishes the jobs it has", now)
+
+
+def make_room(tx: Tx, podd: Platform, room: capacity.Room, now: int) -> None:
+    """The frozen workers that are in the way go."""
+    for worker_id in room.frozen:
+        worker = workloads.worker(tx, worker_id)
+        if worker is not None:
+            remove(tx, podd, worker, "its place was wanted while it was frozen", now)
 
 
 def close_door(tx: Tx, worker: Worker) -> None:
@@ -147,8 +158,8 @@ def exited(
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
     code = container.exit_code if container else None
-    if worker.leaving:
-        remove(tx, podd, worker, worker.leaving, now)
+    if worker.leaving or worker.state is WorkerState.FROZEN:
+        remove(tx, podd, worker, worker.leaving or "its frozen container ended", now)
         return
     if worker.doors_closed and code == 0:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
@@ -191,8 +202,12 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     tx.ring(AUTOSCALE)
 
 
-def rebooted(tx: Tx, worker: Worker, now: int) -> None:
-    """The machine was down, and its container with it: it starts afresh, its jobs go back uncounted."""
+def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
+    """The machine was down, and its container with it: it starts afresh, its jobs go back uncounted. Of a
+    frozen one nothing is left to keep."""
+    if worker.state is WorkerState.FROZEN:
+        remove(tx, podd, worker, "the machine was restarted while it was frozen", now)
+        return
     for held in job_rows.held_by(tx, worker.id):
         job_rows.requeue(tx, held, counted=False, now=now)
     job_rows.note_all_stopped(tx, worker.id, asked_before=now)
@@ -202,6 +217,7 @@ def rebooted(tx: Tx, worker: Worker, now: int) -> None:
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
     """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
     room = _room(tx, podd, endpoint)
+    make_room(tx, podd, room, now)
     _renew(
         tx,
         worker,
@@ -251,5 +267,7 @@ def _needs(template: Template) -> Needs:
 
 
 def _renew(tx: Tx, worker: Worker, **values: Any) -> None:
-    workloads.change_worker(tx, worker.id, doors_closed=0, leaving="", ready_at=None, idle_since=None)
+    workloads.change_worker(
+        tx, worker.id, doors_closed=0, leaving="", ready_at=None, idle_since=None, thawed_at=None
+    )
     workloads.renew(tx, worker.workload, **values)

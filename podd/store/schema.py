@@ -279,6 +279,7 @@ def m0008_releases_and_workers_that_leave_or_freeze(db: Database) -> None:
         ALTER TABLE endpoints ADD COLUMN instance_ids TEXT NOT NULL DEFAULT '';
         ALTER TABLE endpoints ADD COLUMN network_volume_id TEXT NOT NULL DEFAULT '';
         ALTER TABLE endpoints ADD COLUMN asked_at INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE endpoints ADD COLUMN served_at INTEGER NOT NULL DEFAULT 0;
         UPDATE endpoints SET asked_at = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
         """,
     )

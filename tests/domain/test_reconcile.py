@@ -11,11 +11,13 @@ from podd.domain.container import Container, ContainerState, GpuRef, container_n
 from podd.domain.reconcile import (
     LIVE,
     Discard,
+    Freeze,
     RecordExit,
     RecordGone,
     RecordRunning,
     Start,
     Step,
+    Thaw,
     plan,
 )
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
@@ -35,6 +37,7 @@ def should(
     started_at: int | None = None,
     exited_at: int | None = None,
     retry_at: int = 0,
+    frozen_at: int | None = None,
 ) -> Workload:
     return Workload(
         id=id,
@@ -49,6 +52,7 @@ def should(
         started_at=started_at,
         exited_at=exited_at,
         retry_at=retry_at,
+        frozen_at=frozen_at,
     )
 
 
@@ -94,7 +98,27 @@ TABLE: dict[str, tuple[list[Workload], list[Container], list[Step]]] = {
         [running],
         [RecordRunning("w", running)],
     ),
-    "paused is running": ([should(phase=Phase.RUNNING, started_at=5)], [there(PAUSED)], []),
+    "paused, and nobody wants that": (
+        [should(phase=Phase.RUNNING, started_at=5)],
+        [there(PAUSED)],
+        [Thaw("w", "podd-w-2")],
+    ),
+    "it should be frozen": (
+        [should(phase=Phase.RUNNING, started_at=5, frozen_at=8)],
+        [running],
+        [Freeze("w", "podd-w-2")],
+    ),
+    "it is frozen": ([should(phase=Phase.RUNNING, started_at=5, frozen_at=8)], [there(PAUSED)], []),
+    "it ended while it was frozen": (
+        [should(phase=Phase.RUNNING, started_at=5, frozen_at=8)],
+        [ended],
+        [RecordExit("w", ended)],
+    ),
+    "frozen, and not wanted any more": (
+        [should(TERMINATED, Phase.RUNNING, started_at=5)],
+        [there(PAUSED)],
+        [Discard("w", "podd-w-2", 7)],
+    ),
     "it ended and nobody knows": (
         [should(phase=Phase.RUNNING, started_at=5)],
         [ended],
@@ -272,6 +296,7 @@ workloads = st.builds(
     started_at=st.sampled_from([None, 5]),
     exited_at=st.sampled_from([None, 9]),
     retry_at=st.sampled_from([0, NOW + 1]),
+    frozen_at=st.sampled_from([None, 8]),
 )
 containers = st.builds(
     there,
@@ -365,6 +390,10 @@ def carry_out(step: Step, books: dict[str, Workload], world: dict[str, Container
             world[w.container_name] = there(RUNNING, id=id, generation=w.generation, gpus=w.gpu_uuids)
         case Discard(container=name):
             del world[name]
+        case Freeze(container=name):
+            world[name] = replace(world[name], state=PAUSED)
+        case Thaw(container=name):
+            world[name] = replace(world[name], state=RUNNING)
         case RecordRunning(id, container):
             books[id] = replace(books[id], phase=Phase.RUNNING, started_at=container.started_at)
         case RecordExit(id, container):

@@ -200,7 +200,7 @@ def _gpu(gpu_type: GpuType | None, pod: Pod) -> wire.Gpu:
 
 def _machine(db: Reader, podd: Platform, pod: Pod, gpu: wire.Gpu) -> wire.Machine:
     settings = podd.settings.machine
-    held = {claim.gpu_uuid for claim in gpus.claims(db)}
+    held = gpus.taken(db)
     return wire.Machine(
         id=podd.machine_id,
         gpuTypeId=gpu.id,

@@ -16,7 +16,7 @@ from podd.wire import rest_v2 as wire
 def workers_view(db: Reader, api: Api, endpoint: Endpoint) -> wire.ListEndpointWorkersResponse:
     crew = live(db, endpoint)
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
-    count = Counter(worker.state for worker in crew)
+    count = Counter(worker.shown_state for worker in crew)
     throttled = endpoint.throttled
     return wire.ListEndpointWorkersResponse(
         workers=[_worker(api, endpoint, worker, types) for worker in crew],
@@ -57,11 +57,11 @@ def live(db: Reader, endpoint: Endpoint) -> list[Worker]:
 
 def _worker(api: Api, endpoint: Endpoint, worker: Worker, types: dict[str, str]) -> wire.Worker:
     workload = worker.workload
-    runs = workload.phase is Phase.RUNNING
+    runs = workload.phase is Phase.RUNNING and worker.state is not WorkerState.FROZEN
     return wire.Worker.model_validate(
         {
             "id": worker.id,
-            "status": worker.state.value,
+            "status": worker.shown_state.value,
             "version": worker.version,
             "is_stale": worker.version != endpoint.version,
             "image": workload.needs.image,
