@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ def frozen(daemon: Daemon) -> bool:
     return states(daemon) == [ContainerState.PAUSED]
 
 
+def frozen_so_often(daemon: Daemon, number: int) -> bool:
+    return len(daemon.log_lines("frozen")) >= number
+
+
 def finish(daemon: Daemon, endpoint_id: str) -> Any:
     return daemon.finished(endpoint_id, daemon.run(endpoint_id, {"a": 1}), 60)
 
@@ -73,7 +78,7 @@ def test_jobs_that_come_just_as_a_worker_is_frozen_are_not_lost(daemon: Daemon) 
     endpoint_id = counting_endpoint(daemon)
     finish(daemon, endpoint_id)
     for number in range(1, 4):
-        eventually(lambda n=number: len(daemon.log_lines("frozen")) >= n, 30)
+        eventually(partial(frozen_so_often, daemon, number), 30)
         done = finish(daemon, endpoint_id)
         assert (done["status"], done.get("retries", 0)) == ("COMPLETED", 0)
 
