@@ -130,14 +130,15 @@ def rotate_key(as_json: AsJson = False, config: Config = None) -> None:
 
 @app.command()
 def explain(
-    pod: Annotated[str, typer.Argument(help="The pod's id.")],
+    id: Annotated[str, typer.Argument(help="The id of a pod or an endpoint.")],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Say why a pod runs or does not: what is short, and who holds it in counts."""
+    """Say why a pod runs or does not, or why an endpoint's jobs wait: what is short, and who holds it in
+    counts."""
     try:
         with Client.find(_settings(config).data_dir) as client:
-            found = client.get(f"/operator/v1/pods/{quote(pod, safe='')}/explanation", Explanation)
+            found = client.get(f"/operator/v1/explanations/{quote(id, safe='')}", Explanation)
     except ClientError as error:
         _fail(str(error))
     print(found.model_dump_json() if as_json else "\n".join(found.sentences))

@@ -196,6 +196,9 @@ class Limits(_Section):
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800
     cancel_grace_seconds: Seconds = 10
+    fair_turn_seconds: Seconds = 120
+    flashboot_memory_gb: Annotated[int, Field(ge=0)] | None = None
+    thaw_timeout_seconds: Seconds = 30
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5

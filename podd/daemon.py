@@ -250,7 +250,7 @@ async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
         gpus.put_all(tx, found)
         last = meta.get(tx, "boot_id")
         if last is not None and last != podd.boot_id:
-            workloads.note_reboot(tx, podd.booted_at)
+            workloads.note_reboot(tx, podd, podd.booted_at)
         meta.put(tx, "boot_id", podd.boot_id)
         jobs.note_all_seen(tx, podd.booted_at)
 

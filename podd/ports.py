@@ -105,7 +105,14 @@ class Engine(Protocol):
 
     def stop(self, name: str, grace: float) -> None:
         """SIGTERM, then SIGKILL after `grace` seconds. Returns once it has exited; fine if it already has.
-        A missing container is fine."""
+        A paused one goes on to hear the signal. A missing container is fine."""
+
+    def pause(self, name: str) -> None:
+        """Freeze all its processes: they use no CPU any more and keep their memory and GPUs. Fine if it is
+        paused already. Raises NoSuchContainer, and EngineError when it is not running."""
+
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on where it was. Fine if it runs. Raises as `pause`."""
 
     def remove(self, name: str) -> None:
         """Kill if it runs and remove it with its disk. A missing container is fine."""

@@ -115,7 +115,8 @@ class _Box:
 
     @property
     def runs(self) -> bool:
-        return self.now.state is ContainerState.RUNNING
+        """Whether it is up, frozen or not."""
+        return self.now.state in (ContainerState.RUNNING, ContainerState.PAUSED)
 
 
 @dataclass(slots=True)
@@ -213,9 +214,16 @@ class FakeEngine(Engine):
             return self._box(name).spec
 
     def running(self) -> list[str]:
-        """Names of the containers that run, sorted."""
+        """Names of the containers that run, sorted; those that are paused do not."""
+        return self._in_state(ContainerState.RUNNING)
+
+    def paused(self) -> list[str]:
+        """Names of the containers that are paused, sorted."""
+        return self._in_state(ContainerState.PAUSED)
+
+    def _in_state(self, state: ContainerState) -> list[str]:
         with self._machine.changed:
-            return sorted(name for name, box in self._mine().items() if box.runs)
+            return sorted(name for name, box in self._mine().items() if box.now.state is state)
 
     # The port
 
@@ -248,6 +256,12 @@ class FakeEngine(Engine):
             if box is not None and box.runs:
                 on_term = self._behaviour(box.spec).on_term
                 self._end(box, 137 if on_term is None else on_term)
+
+    def pause(self, name: str) -> None:
+        self._switch("pause", name, ContainerState.PAUSED)
+
+    def unpause(self, name: str) -> None:
+        self._switch("unpause", name, ContainerState.RUNNING)
 
     def remove(self, name: str) -> None:
         self._called("remove", name)
@@ -338,6 +352,14 @@ class FakeEngine(Engine):
         failures = self._failures.get(operation)
         if failures:
             raise failures.popleft()
+
+    def _switch(self, operation: str, name: str, state: ContainerState) -> None:
+        self._called(operation, name)
+        with self._machine.changed:
+            box = self._box(name)
+            if not box.runs:
+                raise EngineError(f"The container {name} is not running.")
+            self._change(box, state=state)
 
     def _mine(self) -> dict[str, _Box]:
         return {n: box for n, box in self._machine.boxes.items() if box.instance == self.instance}

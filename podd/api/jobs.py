@@ -23,8 +23,8 @@ from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wai
 from podd.domain.measure import HOUR, Measure, percentile
 from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
-from podd.services import jobs
-from podd.services.platform import endpoint_bell, job_bell
+from podd.services import explain_endpoint, jobs
+from podd.services.platform import Platform, endpoint_bell, job_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
@@ -113,7 +113,7 @@ async def purge_queue(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[s
 async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
     """Jobs and workers of the endpoint in numbers."""
     caller, api = await known_caller_of(request), api_of(request)
-    return await api.podd.store.read(_health, caller, endpoint_id)
+    return await api.podd.store.read(_health, api.podd, caller, endpoint_id, api.now)
 
 
 @get("/{endpoint_id:str}/metrics")
@@ -213,10 +213,12 @@ async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wa
     return job
 
 
-def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
+def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> dict[str, Any]:
     endpoint = jobs.own_endpoint(db, caller, endpoint_id, "job.read")
     counts = job_rows.counts(db, endpoint.id)
+    waiting = {"explanation": explain_endpoint.why(db, podd, endpoint, now)} if counts.queued else {}
     return {
+        **waiting,
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
@@ -248,7 +250,7 @@ def _percentiles(numbers: Mapping[int, int]) -> dict[str, int]:
 
 
 def _in_state(crew: list[Worker], state: WorkerState) -> int:
-    return sum(worker.state is state for worker in crew)
+    return sum(worker.shown_state is state for worker in crew)
 
 
 def _brief(job: Job) -> bytes:

@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.domain.account import require
-from podd.services import accounts, explain, rotation
+from podd.services import accounts, explain, explain_endpoint, rotation
 from podd.store import census
 from podd.store.db import Reader
 from podd.wire.operator import (
@@ -52,6 +52,14 @@ async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation
     return Explanation(id=pod_id, sentences=sentences)
 
 
+@get("/operator/v1/explanations/{id:str}")
+async def explain_anything(request: AnyRequest, id: FromPath[str]) -> Explanation:
+    """Why a pod runs or does not, or why an endpoint's jobs wait. Its owner may ask as well."""
+    caller, api = await known_caller_of(request), api_of(request)
+    sentences = await api.podd.store.read(explain_endpoint.pod_or_endpoint, api.podd, caller, id, api.now)
+    return Explanation(id=id, sentences=sentences)
+
+
 @get("/operator/v1/machine")
 async def machine(request: AnyRequest) -> MachineStatus:
     """How the machine is doing."""
@@ -72,4 +80,4 @@ def _status(db: Reader, engine: str) -> MachineStatus:
     )
 
 
-HANDLERS = [create_account, create_key, rotate_key, explain_pod, machine]
+HANDLERS = [create_account, create_key, rotate_key, explain_pod, explain_anything, machine]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from docker import APIClient
 from docker.errors import APIError
 
 from podd.config import Containers
@@ -124,8 +125,16 @@ class DockerEngine(Engine):
             there = self._own(name)
             if there["State"]["Status"] in _UP:
                 with self._connection.api() as api:
+                    if there["State"]["Status"] == "paused":
+                        api.unpause(there["Id"])
                     api.stop(there["Id"], timeout=math.ceil(grace))
                 self._seen.forget(there["Id"])
+
+    def pause(self, name: str) -> None:
+        self._switch(name, "running", "paused", lambda api, container_id: api.pause(container_id))
+
+    def unpause(self, name: str) -> None:
+        self._switch(name, "paused", "running", lambda api, container_id: api.unpause(container_id))
 
     def remove(self, name: str) -> None:
         with suppress(NoSuchContainer):
@@ -255,6 +264,17 @@ class DockerEngine(Engine):
         bridges = {bridge for network in mine for bridge in self._bridges(network)}
         self._networks.remove()
         firewall.remove(self._instance, sorted(bridges))
+
+    def _switch(self, name: str, before: str, after: str, act: Callable[[APIClient, str], None]) -> None:
+        """From one of the two states of a container that is up to the other."""
+        there = self._own(name)
+        if there["State"]["Status"] == after:
+            return
+        if there["State"]["Status"] != before:
+            raise EngineError(f"The container {name} is not running.")
+        with self._connection.api() as api:
+            act(api, there["Id"])
+        self._seen.forget(there["Id"])
 
     # Looking
 

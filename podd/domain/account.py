@@ -65,6 +65,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "pod.list": _ACCOUNT,
     "pod.read": _POD_TOO,
     "pod.explain": _ACCOUNT | _OPERATOR,
+    "endpoint.explain": _ACCOUNT | _OPERATOR,
     "pod.start": _ACCOUNT,
     "pod.stop": _POD_TOO,
     "pod.terminate": _POD_TOO,

@@ -19,7 +19,8 @@ class Endpoint:
     """`gpu_ids` is the comma list of pools as its owner wrote it. Times in the unit their name says.
 
     `extras` holds what clients store and read back without an effect on podd yet.
-    `completed`, `failed`, `retried` count jobs since the endpoint was made.
+    `completed`, `failed`, `retried` count jobs since the endpoint was made; `asked_at` is when, to an hour,
+    a job last waited or ran, `served_at` when a worker of it last went.
     """
 
     id: str
@@ -42,6 +43,10 @@ class Endpoint:
     retried: int = 0
     throttled: int = 0
     image_ready: bool = False
+    instance_ids: str = ""
+    network_volume_id: str = ""
+    asked_at: int = 0
+    served_at: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
 
 
@@ -67,7 +72,7 @@ MAX_WORKERS = 1000
 FLASH_BOOT = ("OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT")
 
 # A change of these needs new containers; all else applies to the running ones.
-RELEASING = ("template_id", "gpu_ids", "gpu_count")
+RELEASING = {"template_id": "templateId", "gpu_ids": "gpuIds", "gpu_count": "gpuCount"}
 
 
 def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT_LIMITS) -> dict[str, Any]:
@@ -126,3 +131,9 @@ def checked_execution_timeout(value: int | None, default: int, limits: JobLimits
 def needs_release(before: Endpoint, after: dict[str, Any]) -> bool:
     """Whether running workers are outdated by this change."""
     return any(getattr(before, name) != after[name] for name in RELEASING)
+
+
+def released(before: Endpoint, after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Old and new of the settings that made a release necessary, by the names their owner knows."""
+    pairs = {said: (getattr(before, name), after[name]) for name, said in RELEASING.items()}
+    return {said: pair for said, pair in pairs.items() if pair[0] != pair[1]}

@@ -40,6 +40,22 @@ class Halt:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Pause a container that runs: it is to be kept as it is, doing nothing."""
+
+    workload_id: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """Let a paused container go on."""
+
+    workload_id: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRunning:
     """The container runs and the books do not say so yet."""
 
@@ -62,7 +78,7 @@ class RecordGone:
     workload_id: str
 
 
-Step = Start | Discard | Halt | RecordRunning | RecordExit | RecordGone
+Step = Start | Discard | Halt | Freeze | Thaw | RecordRunning | RecordExit | RecordGone
 
 
 def plan(
@@ -134,10 +150,19 @@ def _follow(
         return _start(workload, holders, now)
     if container.state in (ContainerState.RUNNING, ContainerState.PAUSED):
         same = workload.phase is Phase.RUNNING and workload.started_at == container.started_at
-        return None if same else RecordRunning(workload.id, container)
+        return _freeze_or_thaw(workload, container) if same else RecordRunning(workload.id, container)
     if container.state is ContainerState.EXITED and workload.exited_at != container.finished_at:
         return RecordExit(workload.id, container)
     return _start(workload, holders, now)
+
+
+def _freeze_or_thaw(workload: Workload, container: Container) -> Step | None:
+    frozen = workload.frozen_at is not None
+    if frozen and container.state is ContainerState.RUNNING:
+        return Freeze(workload.id, container.name)
+    if not frozen and container.state is ContainerState.PAUSED:
+        return Thaw(workload.id, container.name)
+    return None
 
 
 def _start(workload: Workload, holders: Mapping[str, set[str]], now: int) -> Step | None:

@@ -10,6 +10,7 @@ class WorkerState(StrEnum):
     INITIALIZING = "INITIALIZING"
     IDLE = "IDLE"
     RUNNING = "RUNNING"
+    FROZEN = "FROZEN"  # its container is paused with what it has loaded, until there is a job for it
     UNHEALTHY = "UNHEALTHY"
     STOPPING = "STOPPING"
 
@@ -17,7 +18,8 @@ class WorkerState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """`ready_at`: its first job-take. `idle_since`: since when it holds no job. `held`: jobs it has now.
-    `doors_closed`: it gets no more jobs. `crashes` in a row; `unhealthy_until` when it is tried again."""
+    `doors_closed`: it gets no more jobs. `leaving`: why it goes once it holds none. `crashes` in a row;
+    `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze."""
 
     workload: Workload
     endpoint_id: str
@@ -25,6 +27,8 @@ class Worker:
     ready_at: int | None = None
     idle_since: int | None = None
     doors_closed: bool = False
+    leaving: str = ""
+    thawed_at: int | None = None
     held: int = 0
     crashes: int = 0
     unhealthy_until: int | None = None
@@ -35,14 +39,41 @@ class Worker:
         return self.workload.id
 
     @property
+    def shown_state(self) -> WorkerState:
+        """For clients, which know no FROZEN: such a worker is cached and ready, and not running."""
+        return WorkerState.IDLE if self.state is WorkerState.FROZEN else self.state
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is up and takes jobs, or will again when it is through with those it has."""
+        return self.state in (WorkerState.IDLE, WorkerState.RUNNING)
+
+    @property
     def state(self) -> WorkerState:
         if self.unhealthy_until is not None or self.gave_up:
             return WorkerState.UNHEALTHY
         if self.workload.desired is not Desired.RUNNING:
             return WorkerState.STOPPING
+        if self.workload.frozen_at is not None:
+            return WorkerState.FROZEN
         if self.workload.phase is not Phase.RUNNING or self.ready_at is None:
             return WorkerState.INITIALIZING
         return WorkerState.RUNNING if self.held else WorkerState.IDLE
+
+
+def making_room(frozen: list[Worker], newcomer: Worker, budget: int | None) -> list[Worker] | None:
+    """Which of the `frozen`, those for the longest time first, have to go so that the newcomer fits into the
+    budget (MiB of memory; None: no limit) as well; None when it does not fit at all."""
+    if budget is None:
+        return []
+    over = sum(w.workload.needs.memory for w in [*frozen, newcomer]) - budget
+    going = []
+    for worker in frozen:
+        if over <= 0:
+            break
+        going.append(worker)
+        over -= worker.workload.needs.memory
+    return going if over <= 0 else None
 
 
 HOUR_MS = 3_600_000

@@ -88,6 +88,7 @@ class Workload:
     failing_since: int | None = None
     retry_at: int = 0
     restart_of: int = 0
+    frozen_at: int | None = None
     reason: str = ""
     created_at: int = 0
     changed_at: int = 0

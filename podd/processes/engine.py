@@ -46,6 +46,7 @@ _EVENTS_EVERY = 0.2
 _STATS_SPAN = 0.1
 _STATS_AGE = 60.0
 _GONE = ".gone-"
+_UP = (ContainerState.RUNNING, ContainerState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,22 @@ class ProcessEngine(Engine):
             there = self._own(name)
             if there.running:
                 _signal(there, signal.SIGTERM)
+                _continue(there)
                 _await(lambda: not self._own(name).running, grace)
             self._end(name)
+
+    def pause(self, name: str) -> None:
+        """Stops the processes (SIGSTOP). The one that keeps them, and their log, runs on."""
+        there = self._running(name)
+        _signal(there, signal.SIGSTOP)
+        for process in there.processes():  # those that have left the group
+            with suppress(psutil.Error):
+                process.suspend()
+        if not _await(lambda: not self._own(name).running or self._own(name).paused, _PATIENCE):
+            raise EngineError(f"The container {name} does not stop.")
+
+    def unpause(self, name: str) -> None:
+        _continue(self._running(name))
 
     def remove(self, name: str) -> None:
         with suppress(NoSuchContainer), self._lock(name):
@@ -114,9 +129,7 @@ class ProcessEngine(Engine):
         return ProcessLog(there.directory, running, self._closed, tail=tail, follow=follow)
 
     def exec(self, name: str, argv: Sequence[str]) -> ExecResult:
-        there = self._own(name)
-        if not there.running:
-            raise EngineError(f"The container {name} is not running.")
+        there = self._running(name)
         try:
             done = subprocess.run(  # noqa: S603 - what the caller wants to run is the point
                 argv,
@@ -134,9 +147,7 @@ class ProcessEngine(Engine):
 
     def stats(self, name: str) -> Stats:
         """The memory limit is the one asked for; nothing enforces it."""
-        there = self._own(name)
-        if not there.running:
-            raise EngineError(f"The container {name} is not running.")
+        there = self._running(name)
         before = self._cpu.get(there.spec["id"])
         if before is None or time.monotonic() - before.at > _STATS_AGE:
             before, _ = _measure(there)
@@ -191,6 +202,12 @@ class ProcessEngine(Engine):
         if found is None or found.spec["instance"] != self._instance:
             raise NoSuchContainer(f"There is no container {name}.")
         return found
+
+    def _running(self, name: str) -> Record:
+        there = self._own(name)
+        if not there.running:
+            raise EngineError(f"The container {name} is not running.")
+        return there
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -274,8 +291,8 @@ def changes(before: dict[str, Container], after: dict[str, Container]) -> Iterat
 
 
 def _actions(before: Container | None, after: Container | None) -> Iterator[str]:
-    ran = before is not None and before.state is ContainerState.RUNNING
-    runs = after is not None and after.state is ContainerState.RUNNING
+    ran = before is not None and before.state in _UP
+    runs = after is not None and after.state in _UP
     same_run = before is not None and after is not None and before.started_at == after.started_at
     if ran and not (runs and same_run):
         yield "die"
@@ -298,6 +315,14 @@ def _signal(there: Record, number: int) -> None:
     if state is not None and shim.identity(state["pid"]) == state["identity"]:
         with suppress(ProcessLookupError):
             os.killpg(state["pid"], number)
+
+
+def _continue(there: Record) -> None:
+    """Its group first: that is the command itself."""
+    _signal(there, signal.SIGCONT)
+    for process in there.processes():
+        with suppress(psutil.Error):
+            process.resume()
 
 
 def _kill(there: Record) -> None:

@@ -15,7 +15,7 @@ import psutil
 
 from podd.domain.container import Container, ContainerSpec, ContainerState
 from podd.ports import StartRefused
-from podd.processes.shim import SPEC, STATE, identity, write_json
+from podd.processes.shim import SPEC, STATE, identity, stopped, write_json
 
 Json = dict[str, Any]
 
@@ -47,6 +47,10 @@ class Record:
             return False
         return _lives(state) or _lives(state["shim"])
 
+    @property
+    def paused(self) -> bool:
+        return self.running and self.state is not None and _lives(self.state) and stopped(self.state["pid"])
+
     def container(self) -> Container:
         state = self.state or {}
         now = self._state_now()
@@ -60,7 +64,7 @@ class Record:
             exit_code=state.get("exit_code"),
             started_at=state.get("started_at"),
             finished_at=state.get("finished_at"),
-            address=ADDRESS if now is ContainerState.RUNNING else "",
+            address=ADDRESS if now in (ContainerState.RUNNING, ContainerState.PAUSED) else "",
         )
 
     def processes(self) -> Iterator[psutil.Process]:
@@ -75,7 +79,7 @@ class Record:
 
     def _state_now(self) -> ContainerState:
         if self.running:
-            return ContainerState.RUNNING
+            return ContainerState.PAUSED if self.paused else ContainerState.RUNNING
         return ContainerState.CREATED if self.state is None else ContainerState.EXITED
 
 

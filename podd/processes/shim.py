@@ -40,6 +40,18 @@ def identity(pid: int) -> str | None:
     return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
 
 
+def stopped(pid: int) -> bool:
+    """Whether the process stands still for a SIGSTOP, or will do nothing more before it does: one that waits
+    for its vforked child, which stands still as well, gets that far only when it is continued."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+    return status["State"].startswith("T") or bool(pending >> (signal.SIGSTOP - 1) & 1)
+
+
 @functools.cache
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -2,13 +2,13 @@
 
 import structlog
 
-from podd.domain import scaling
+from podd.domain import rollout, scaling
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NoCapacity
+from podd.domain.fairness import Short
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
-from podd.services import workers
+from podd.services import frost, share, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, jobs, workloads
 from podd.store.db import Tx
@@ -17,26 +17,33 @@ log = structlog.get_logger()
 
 
 async def tick(podd: Platform, now: int) -> None:
-    """One look at every endpoint; only those with something to do cost a transaction."""
+    """One look at every endpoint; only those with something to do cost a transaction. What is missing is
+    shared out among all of them at once, so that nobody is served for being first in a list."""
+    shorts: list[Short] = []
     for endpoint_id in await podd.store.read(endpoints.to_scale):
         try:
-            await podd.store.write(scale, podd, endpoint_id, now)
+            short = await podd.store.write(scale, podd, endpoint_id, now)
         except Exception:
             # What is wrong with one endpoint is not to keep the others from their workers.
             log.exception("endpoint not scaled", endpoint=endpoint_id)
+        else:
+            shorts += [short] if short else []
+    if shorts:
+        await podd.store.write(share.out, podd, shorts, now)
 
 
-def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
-    """Bring one endpoint's workers in line with its jobs."""
+def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
+    """Let go of the workers that one endpoint should not have any more; what it lacks, if it lacks any."""
     endpoint = endpoints.get(tx, endpoint_id)
     if endpoint is None:
-        return
+        return None
     crew = workloads.workers_of(tx, endpoint.id)
     _check_starting(tx, podd, crew, now)
     _replace_outdated(tx, podd, endpoint, crew, now)
     _let_go_idle(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
+    _let_go_frozen(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
     crew = workloads.workers_of(tx, endpoint.id)
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    able = _able(crew)
     wanted = scaling.wanted(
         _demand(tx, endpoint, able, now),
         scaler=endpoint.scaler,
@@ -44,9 +51,11 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
         workers_min=endpoint.workers_min,
         workers_max=endpoint.workers_max,
     )
-    short = _add(tx, podd, endpoint, crew, wanted - len(able), now)
-    if short != endpoint.throttled:
-        endpoints.change(tx, endpoint.id, throttled=short)
+    if wanted > len(able):
+        return share.short(tx, podd, endpoint, wanted - len(able))
+    if endpoint.throttled:
+        endpoints.change(tx, endpoint.id, throttled=0)
+    return None
 
 
 def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
@@ -61,28 +70,10 @@ def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
     )
 
 
-def _add(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], missing: int, now: int) -> int:
-    """Get `missing` more workers: unhealthy ones whose rest is over first, then new ones, never more than
-    the endpoint's maximum in all. How many there was no room for."""
-    rested = [w for w in crew if w.unhealthy_until is not None and w.unhealthy_until <= now]
-    while missing > 0 and rested:
-        if not workers.revive(tx, podd, rested.pop(0), endpoint, now):
-            return missing
-        missing -= 1
-    missing = min(missing, endpoint.workers_max - len(crew))
-    while missing > 0:
-        try:
-            workers.add(tx, podd, endpoint, now)
-        except NoCapacity:
-            return missing
-        missing -= 1
-    return 0
-
-
 def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     """Stop workers beyond the maximum as soon as they are free, and beyond the minimum once they have been
     idle for the endpoint's idle timeout. The longest idle go first."""
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    able = _able(crew)
     free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
     free.sort(key=lambda w: w.idle_since or now)
     count = len(able)
@@ -94,8 +85,22 @@ def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker],
             why = f"idle for {endpoint.idle_timeout_s} s"
         else:
             continue
-        if workers.stop(tx, podd, worker, why, now):
+        kept = count <= endpoint.workers_max and frost.freeze(tx, podd, worker, endpoint, why, now)
+        if kept or workers.stop(tx, podd, worker, why, now):
             count -= 1
+
+
+def _let_go_frozen(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """Frozen workers beyond the maximum go, and all of them when the endpoint does not want any."""
+    frozen = [w for w in crew if w.state is WorkerState.FROZEN]
+    surplus = len(crew) - endpoint.workers_max
+    for worker in frozen if endpoint.flash_boot == "OFF" else frozen[: max(surplus, 0)]:
+        workers.remove(tx, podd, worker, "no longer kept frozen", now)
+
+
+def _able(crew: list[Worker]) -> list[Worker]:
+    """Those that take jobs, or will as they start."""
+    return [w for w in crew if w.state not in (WorkerState.UNHEALTHY, WorkerState.FROZEN)]
 
 
 def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
@@ -103,26 +108,35 @@ def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
 
 
 def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
-    """Workers of an older version go once they are free: a tenth of the maximum at a time, at least one.
-    Those whose turn it is get no more jobs; else a busy one would never be free."""
-    outdated = [w for w in crew if w.version != endpoint.version]
-    outdated.sort(key=lambda w: (w.held > 0, not w.doors_closed))
-    for worker in outdated[: max(endpoint.workers_max // 10, 1)]:
-        gone = workers.stop(tx, podd, worker, f"outdated by version {endpoint.version}", now)
-        if not gone and not worker.doors_closed:
-            workers.close_door(tx, worker)
+    """Workers of an older version go when their turn has come, each once it is free."""
+    turns = rollout.replaced_now(
+        crew,
+        endpoint.version,
+        workers_max=endpoint.workers_max,
+        gpu_count=endpoint.gpu_count,
+        throttled=endpoint.throttled,
+    )
+    for worker in turns:
+        workers.see_off(tx, podd, worker, workers.outdated_by(endpoint), now)
 
 
 def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
     """A container that is up but never asks for a job is not a worker."""
-    limit = podd.settings.limits.init_timeout_seconds * 1000
+    limits = podd.settings.limits
     for worker in crew:
-        started = worker.workload.started_at
-        if worker.state is WorkerState.INITIALIZING and started and worker.ready_at is None:
-            limit_ms = _init_timeout(worker, limit)
-            if worker.workload.phase == "RUNNING" and now - started > limit_ms:
-                reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
-                workers.crashed(tx, podd, worker.workload, reason, now)
+        if worker.state is not WorkerState.INITIALIZING or worker.workload.phase != "RUNNING":
+            continue
+        if worker.thawed_at is not None:
+            if now - worker.thawed_at > limits.thaw_timeout_seconds * 1000:
+                workers.remove(tx, podd, worker, "it did not come back from its freeze", now)
+            continue
+        started, limit_ms = (
+            worker.workload.started_at,
+            _init_timeout(worker, limits.init_timeout_seconds * 1000),
+        )
+        if started and now - started > limit_ms:
+            reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
+            workers.crashed(tx, podd, worker.workload, reason, now)
 
 
 def _init_timeout(worker: Worker, default_ms: float) -> float:

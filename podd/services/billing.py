@@ -238,7 +238,7 @@ def _crew(db: Reader, podd: Platform, endpoint_id: str) -> Iterator[Standing]:
             id=worker.id, account_id=workload.account_id, group=endpoint_id, gpu_type_id=type_id
         )
         rates = _worker_rates(podd, workload, podd.gpu_types(db).get(type_id), active=worker.id in active)
-        yield Standing(resource, tuple(rates), *_span(podd, workload))
+        yield Standing(resource, tuple(rates), *_span(podd, workload, worker.thawed_at))
 
 
 def _worker_rates(
@@ -252,12 +252,16 @@ def _worker_rates(
 
 
 def _runs(workload: Workload) -> bool:
-    return workload.phase is Phase.RUNNING and workload.desired is Desired.RUNNING
+    """A frozen container stands still, and costs nothing."""
+    return (
+        workload.phase is Phase.RUNNING and workload.desired is Desired.RUNNING and workload.frozen_at is None
+    )
 
 
-def _span(podd: Platform, workload: Workload) -> tuple[Moment, Moment]:
+def _span(podd: Platform, workload: Workload, thawed_at: int | None = None) -> tuple[Moment, Moment]:
     """Since when the container runs, and when it ended, if that is its state; else now."""
     now = podd.moment()
-    began = now.at(workload.started_at) if _runs(workload) and workload.started_at else now
+    since = max(workload.started_at or 0, thawed_at or 0)
+    began = now.at(since) if _runs(workload) and since else now
     ended = now.at(workload.exited_at) if workload.phase is Phase.EXITED and workload.exited_at else now
     return began, ended

@@ -68,17 +68,17 @@ def take(
     """
     door = admit(tx, podd, badge)
     worker_id = badge.worker_id
-    if door is None or door.desired is not Desired.RUNNING:
+    if door is None or door.desired is not Desired.RUNNING or door.frozen_at is not None:
         return Refused()
     if door.ready_at is None:
-        workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now)
+        workloads.change_worker(tx, worker_id, ready_at=now, idle_since=now, thawed_at=None)
         events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
         _measure_cold_start(tx, worker_id, now)
         tx.ring(AUTOSCALE)
     if holds_nothing:
         _recover(tx, podd, worker_id, now)
     if door.closed:
-        workers.refresh_when_empty(tx, podd, worker_id, now)
+        workers.move_on_when_empty(tx, podd, worker_id, now)
         return Refused()
     taken = jobs.take(tx, door.endpoint_id, worker_id, limit, now)
     if taken:
@@ -135,7 +135,7 @@ def post(tx: Tx, podd: Platform, badge: Badge, job_id: str, posted: Progress | R
     if posted.refresh:
         workloads.change_worker(tx, worker_id, doors_closed=1)
         tx.ring(worker_bell(worker_id))
-    workers.refresh_when_empty(tx, podd, worker_id, now)
+    workers.move_on_when_empty(tx, podd, worker_id, now)
 
 
 def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str, now: int) -> None:
@@ -149,7 +149,7 @@ def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refus
     """Jobs the worker should stop and was not told about just now. One that is to leave is told as well, but
     not kept waiting. Raises Unauthenticated."""
     door = admit(tx, podd, badge)
-    if door is None:
+    if door is None or door.frozen_at is not None:
         return Refused()
     stops = jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
     leaving = door.closed or door.desired is not Desired.RUNNING

@@ -7,11 +7,13 @@ from podd.domain import endpoint as rules
 from podd.domain.account import Caller, require
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import Invalid, NotFound
+from podd.domain.rollout import Difference, differences
+from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
 from podd.services import workers
 from podd.services.platform import AUTOSCALE, Platform, endpoint_bell
-from podd.store import endpoints, events, gpus, templates, workloads
+from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
 
 
@@ -65,12 +67,14 @@ def save(
         workers_max=limits.workers_max,
         execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
         created_at=now,
+        asked_at=now,
     )
     settings = rules.settings(change, base, podd.job_limits)
     _check(tx, podd, caller.account_id, settings)
     endpoint = replace(base, **settings)
     _check_quota(tx, podd, caller.account_id, endpoint.workers_max)
     endpoints.insert(tx, endpoint)
+    releases.add(tx, endpoint.id, endpoint.version, now)
     events.add(tx, endpoint.id, "created", f"created as {endpoint.name}", now)
     tx.ring(AUTOSCALE)
     return endpoint
@@ -86,11 +90,10 @@ def delete(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, now: int) -
     tx.ring(endpoint_bell(endpoint.id))
 
 
-def release_all_with(tx: Tx, template_id: str, now: int) -> None:
+def release_all_with(tx: Tx, before: Template, after: Template, now: int) -> None:
     """The template changed: every endpoint made from it gets a new version."""
-    for endpoint in endpoints.using_template(tx, template_id):
-        endpoints.change(tx, endpoint.id, version=endpoint.version + 1, image_ready=0)
-        events.add(tx, endpoint.id, "released", f"version {endpoint.version + 1}: its template changed", now)
+    for endpoint in endpoints.using_template(tx, after.id):
+        _release(tx, endpoint, differences(before, after), "its template changed", now)
     tx.ring(AUTOSCALE)
 
 
@@ -101,15 +104,28 @@ def _change(tx: Tx, podd: Platform, before: Endpoint, change: EndpointChange, no
     settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, before.account_id, settings)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
-    version = before.version + int(rules.needs_release(before, settings))
-    endpoints.change(tx, before.id, **settings, version=version)
-    if version != before.version:
-        endpoints.change(tx, before.id, image_ready=0)
-        events.add(tx, before.id, "released", f"version {version}", now)
+    endpoints.change(tx, before.id, **settings)
+    if rules.needs_release(before, settings):
+        _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)
     after = endpoints.get(tx, before.id)
     assert after is not None, "read back inside the transaction that wrote it"
     return after
+
+
+def _release(tx: Tx, endpoint: Endpoint, diff: tuple[Difference, ...], why: str, now: int) -> None:
+    version = endpoint.version + 1
+    endpoints.change(tx, endpoint.id, version=version, image_ready=0)
+    releases.add(tx, endpoint.id, version, now, diff)
+    events.add(tx, endpoint.id, "released", f"version {version}: {why}", now)
+
+
+def _difference(tx: Tx, before: Endpoint, settings: dict[str, object]) -> tuple[Difference, ...]:
+    old = templates.get(tx, before.template_id)
+    new = templates.get(tx, str(settings["template_id"]))
+    assert old is not None, "endpoints keep their template from being deleted"
+    assert new is not None, "it was checked"
+    return differences(old, new, rules.released(before, settings))
 
 
 def _check(tx: Tx, podd: Platform, account_id: str, settings: dict[str, object]) -> None:

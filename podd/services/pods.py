@@ -16,7 +16,7 @@ from podd.domain.pod import Pod, PodChange, PodRequest
 from podd.domain.template import Template, checked_name
 from podd.domain.words import Port
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload, ran_steadily, retry_delay
-from podd.services import capacity, registries, secrets, volumes
+from podd.services import capacity, registries, secrets, volumes, workers
 from podd.services.capacity import Room
 from podd.services.platform import RECONCILE, Platform
 from podd.store import events, gpus, templates, workloads
@@ -420,6 +420,7 @@ def _affordable(bid: int, types: list[GpuType]) -> tuple[str, ...]:
 
 
 def _take_room(tx: Tx, podd: Platform, pod_id: str, room: Room, now: int) -> None:
+    workers.make_room(tx, podd, room, now)
     for victim in room.victims:
         grace = podd.settings.limits.spot_grace_seconds
         reason = "Its GPU went to an on-demand pod or a higher bid."

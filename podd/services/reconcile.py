@@ -18,12 +18,14 @@ from podd.domain.container import Container
 from podd.domain.errors import Invalid
 from podd.domain.reconcile import (
     Discard,
+    Freeze,
     Halt,
     RecordExit,
     RecordGone,
     RecordRunning,
     Start,
     Step,
+    Thaw,
     plan,
 )
 from podd.domain.workload import Desired, Phase, Workload
@@ -151,6 +153,10 @@ class Reconciler:
             return True
         if isinstance(step, Halt):
             await self._lanes.stop(self._engine.stop, step.container, step.grace)
+            return True
+        if isinstance(step, Freeze | Thaw):
+            switch = self._engine.pause if isinstance(step, Freeze) else self._engine.unpause
+            await asyncio.to_thread(switch, step.container)
             return True
         assert workload is not None, "only strays are unknown, and those are discarded"
         match step:

@@ -89,7 +89,7 @@ def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any]
     else:
         templates.replace(tx, template)
         if needs_release(before, template):
-            endpoints.release_all_with(tx, template.id, now)
+            endpoints.release_all_with(tx, before, template, now)
     return template
 
 

@@ -1,5 +1,6 @@
 """Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +12,13 @@ from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
-from podd.domain.worker import Worker, forgiven, gives_up, unhealthy_delay
+from podd.domain.worker import Worker, WorkerState, forgiven, gives_up, unhealthy_delay
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
 from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
 from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store import jobs as job_rows
-from podd.store.db import Tx
+from podd.store.db import Reader, Tx
 
 BY_PODD = "Runpod"
 IDLE_STOP_GRACE = 30  # an idle worker leaves within a second or two; this is for one that hangs
@@ -28,6 +29,7 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
     room = _room(tx, podd, endpoint)
+    make_room(tx, podd, room, now)
     needs = _needs(template)
     workload = Workload(
         id=ids.new_id(),
@@ -79,15 +81,33 @@ def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
         tx,
         worker.id,
         desired=Desired.TERMINATED,
-        grace=IDLE_STOP_GRACE,
+        frozen_at=None,
+        grace=0 if worker.state is WorkerState.FROZEN else IDLE_STOP_GRACE,
         changed_at=now,
         changed_by=f"Stopped by {BY_PODD}",
     )
     gpus.release(tx, worker.id)
     workloads.unpublish(tx, worker.id)
+    endpoints.change(tx, worker.endpoint_id, served_at=now)
     events.add(tx, worker.id, "stopped", why, now)
     tx.ring(RECONCILE)
     tx.ring(AUTOSCALE)
+
+
+def see_off(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
+    """Let go of a worker as soon as it holds no job, which may be now; until then it gets no more."""
+    if not stop(tx, podd, worker, why, now) and not worker.leaving:
+        workloads.change_worker(tx, worker.id, leaving=why)
+        close_door(tx, worker)
+        events.add(tx, worker.id, "leaving", f"{why}; it finishes the jobs it has", now)
+
+
+def make_room(tx: Tx, podd: Platform, room: capacity.Room, now: int) -> None:
+    """The frozen workers that are in the way go."""
+    for worker_id in room.frozen:
+        worker = workloads.worker(tx, worker_id)
+        if worker is not None:
+            remove(tx, podd, worker, "its place was wanted while it was frozen", now)
 
 
 def close_door(tx: Tx, worker: Worker) -> None:
@@ -107,18 +127,28 @@ def restart(
     tx.ring(worker_bell(worker.id))
 
 
-def refresh_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
-    """Start afresh a worker that asked for it, once it holds no job. One that is outdated goes instead."""
+def move_on_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+    """A worker whose door is closed and that holds no job any more: one that is leaving goes, and if it is
+    outdated its replacement comes at once; one that asked for a refresh starts afresh."""
     worker = workloads.worker(tx, worker_id)
     if not worker or not worker.doors_closed or worker.held:
         return
     if worker.workload.desired is not Desired.RUNNING:
         return
     endpoint = endpoints.get(tx, worker.endpoint_id)
-    if endpoint is not None and worker.version != endpoint.version:
-        remove(tx, podd, worker, f"outdated by version {endpoint.version}", now)
-    else:
+    assert endpoint is not None, "an endpoint's workers are gone before it is"
+    outdated = worker.version != endpoint.version
+    if not outdated and not worker.leaving:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
+        return
+    remove(tx, podd, worker, worker.leaving or outdated_by(endpoint), now)
+    if outdated and len(workloads.workers_of(tx, endpoint.id)) < endpoint.workers_max:
+        with suppress(NoCapacity):  # the autoscaler sees to it
+            add(tx, podd, endpoint, now)
+
+
+def outdated_by(endpoint: Endpoint) -> str:
+    return f"outdated by version {endpoint.version}"
 
 
 def exited(
@@ -128,6 +158,9 @@ def exited(
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
     code = container.exit_code if container else None
+    if worker.leaving or worker.state is WorkerState.FROZEN:
+        remove(tx, podd, worker, worker.leaving or "its frozen container ended", now)
+        return
     if worker.doors_closed and code == 0:
         restart(tx, podd, worker, "refreshed on the worker's own wish", now)
         return
@@ -169,20 +202,22 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     tx.ring(AUTOSCALE)
 
 
-def rebooted(tx: Tx, worker: Worker, now: int) -> None:
-    """The machine was down, and its container with it: it starts afresh, its jobs go back uncounted."""
+def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
+    """The machine was down, and its container with it: it starts afresh, its jobs go back uncounted. Of a
+    frozen one nothing is left to keep."""
+    if worker.state is WorkerState.FROZEN:
+        remove(tx, podd, worker, "the machine was restarted while it was frozen", now)
+        return
     for held in job_rows.held_by(tx, worker.id):
         job_rows.requeue(tx, held, counted=False, now=now)
     job_rows.note_all_stopped(tx, worker.id, asked_before=now)
     _renew(tx, worker)
 
 
-def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> bool:
-    """Try an unhealthy worker again; False when there is no room for it now."""
-    try:
-        room = _room(tx, podd, endpoint)
-    except NoCapacity:
-        return False
+def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
+    """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
+    room = _room(tx, podd, endpoint)
+    make_room(tx, podd, room, now)
     _renew(
         tx,
         worker,
@@ -198,17 +233,21 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
     gpus.claim(tx, worker.id, room.gpu_uuids, now)
     events.add(tx, worker.id, "retried", "tried again after its rest", now)
     tx.ring(RECONCILE)
-    return True
+
+
+def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
+    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them."""
+    here = podd.gpu_types(db)
+    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).parse_gpu_ids(endpoint.gpu_ids)
+    type_ids = tuple(type_id for type_id in wanted if type_id in here)
+    return GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
 
 
 # Private
 
 
 def _room(tx: Tx, podd: Platform, endpoint: Endpoint) -> capacity.Room:
-    here = podd.gpu_types(tx)
-    wanted = podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(endpoint.gpu_ids)
-    type_ids = tuple(type_id for type_id in wanted if type_id in here)
-    request = GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
+    request = gpu_request(tx, podd, endpoint)
     return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker")
 
 
@@ -228,5 +267,7 @@ def _needs(template: Template) -> Needs:
 
 
 def _renew(tx: Tx, worker: Worker, **values: Any) -> None:
-    workloads.change_worker(tx, worker.id, doors_closed=0, ready_at=None, idle_since=None)
+    workloads.change_worker(
+        tx, worker.id, doors_closed=0, leaving="", ready_at=None, idle_since=None, thawed_at=None
+    )
     workloads.renew(tx, worker.workload, **values)

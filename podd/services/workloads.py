@@ -138,13 +138,13 @@ def note_gone(tx: Tx, workload: Workload) -> None:
     tx.ring(AUTOSCALE)
 
 
-def note_reboot(tx: Tx, at: int) -> None:
+def note_reboot(tx: Tx, podd: Platform, at: int) -> None:
     """The host was down: whatever should run starts afresh, on a new container disk."""
     for workload in workloads.every(tx):
         if workload.desired is Desired.RUNNING:
             worker = workloads.worker(tx, workload.id) if workload.kind is Kind.WORKER else None
             if worker is not None:
-                workers.rebooted(tx, worker, at)
+                workers.rebooted(tx, podd, worker, at)
             else:
                 workloads.renew(tx, workload)
             events.add(tx, workload.id, "rebooted", "the machine was restarted", at)

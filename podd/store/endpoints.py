@@ -15,6 +15,7 @@ def insert(tx: Tx, endpoint: Endpoint) -> None:
             "account_id": endpoint.account_id,
             "created_at": endpoint.created_at,
             "version": endpoint.version,
+            "asked_at": endpoint.asked_at,
             **_settings(
                 {
                     "name": endpoint.name,
@@ -82,6 +83,7 @@ def delete(tx: Tx, endpoint_id: str) -> None:
     """The endpoint with all its jobs. Its workers must be gone or going."""
     tx.run("DELETE FROM jobs WHERE endpoint_id = ?", (endpoint_id,))
     tx.run("DELETE FROM workers WHERE endpoint_id = ?", (endpoint_id,))
+    tx.run("DELETE FROM releases WHERE endpoint_id = ?", (endpoint_id,))
     tx.run("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
 
 

@@ -49,6 +49,15 @@ def claims(db: Reader) -> list[Claim]:
     return [Claim(**row) for row in rows]
 
 
+def taken(db: Reader) -> frozenset[str]:
+    """UUIDs of the GPUs that cannot be had: those of frozen workers can."""
+    rows = db.rows(
+        "SELECT claims.gpu_uuid FROM claims JOIN workloads ON workloads.id = claims.workload_id "
+        "WHERE workloads.frozen_at IS NULL"
+    )
+    return frozenset(row["gpu_uuid"] for row in rows)
+
+
 def claim(tx: Tx, workload_id: str, gpu_uuids: Sequence[str], since: int) -> None:
     for uuid in gpu_uuids:
         tx.insert("claims", {"gpu_uuid": uuid, "workload_id": workload_id, "since": since})

@@ -303,6 +303,12 @@ def deaf_workers(db: Reader, *, asked_before: int) -> list[str]:
     return [row["worker_id"] for row in rows]
 
 
+def has_stops(db: Reader, worker_id: str) -> bool:
+    """Whether the worker may still be at a job that it was, or will be, told to stop."""
+    row = db.row("SELECT 1 FROM jobs WHERE worker_id = ? AND stop_asked_at IS NOT NULL", (worker_id,))
+    return row is not None
+
+
 def note_stopped(tx: Tx, worker_id: str, job_id: str) -> None:
     tx.run(
         "UPDATE jobs SET stop_asked_at = NULL, stop_sent_at = NULL WHERE id = ? AND worker_id = ?",

@@ -72,6 +72,7 @@ def renew(tx: Tx, workload: Workload, **values: Any) -> None:
         "started_at": None,
         "exited_at": None,
         "failing_since": None,
+        "frozen_at": None,
     }
     change(tx, workload.id, generation=workload.generation + 1, **nothing, **values)
 
@@ -209,11 +210,12 @@ class Door:
     closed: bool
     ready_at: int | None
     idle_since: int | None
+    frozen_at: int | None
 
 
 def door(db: Reader, worker_id: str) -> Door | None:
     row = db.row(
-        "SELECT workers.endpoint_id, workloads.generation, workloads.desired, "
+        "SELECT workers.endpoint_id, workloads.generation, workloads.desired, workloads.frozen_at, "
         "workers.doors_closed AS closed, workers.ready_at, workers.idle_since "
         "FROM workers JOIN workloads ON workloads.id = workers.id WHERE workers.id = ?",
         (worker_id,),
@@ -224,6 +226,12 @@ def door(db: Reader, worker_id: str) -> Door | None:
 def workers_of(db: Reader, endpoint_id: str) -> list[Worker]:
     """All workers of the endpoint that are not gone, oldest first."""
     return _workers(db, "workers.endpoint_id = ? AND workloads.desired != 'TERMINATED'", (endpoint_id,))
+
+
+def frozen(db: Reader) -> list[Worker]:
+    """All workers whose containers are frozen, those for the longest time first."""
+    found = _workers(db, "workloads.frozen_at IS NOT NULL AND workloads.desired = 'RUNNING'", ())
+    return sorted(found, key=lambda worker: (worker.workload.frozen_at or 0, worker.id))
 
 
 def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
@@ -318,6 +326,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         failing_since=row["failing_since"],
         retry_at=row["retry_at"],
         restart_of=row["restart_of"],
+        frozen_at=row["frozen_at"],
         reason=row["reason"],
         created_at=row["created_at"],
         changed_at=row["changed_at"],

@@ -316,7 +316,9 @@ def test_51_health_counts_jobs_and_workers(podd: Served) -> None:
     podd.submit(endpoint_id)
     worker.take()
     podd.submit(endpoint_id)
-    assert podd.health(endpoint_id) == {
+    health = podd.health(endpoint_id)
+    assert health.pop("explanation")[0].startswith("1 job waits")
+    assert health == {
         "jobs": {"completed": 1, "failed": 1, "inProgress": 1, "inQueue": 1, "retried": 0},
         "workers": {"idle": 0, "initializing": 0, "ready": 0, "running": 1, "throttled": 0, "unhealthy": 0},
     }

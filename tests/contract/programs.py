@@ -27,6 +27,7 @@ WAIT_FOR_GO = sh("echo one; while [ ! -e go ]; do sleep 0.02; done; echo two; ec
 GREET = sh('echo "$GREETING"')
 TAKE_NOTES = sh('cat workspace/notes 2>/dev/null; echo "by $AUTHOR" >>workspace/notes')
 COUNT_STARTS = sh("echo start >>starts; wc -l <starts")
+TICK = sh("n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done")
 NOT_THERE = ("no-such-command", "--at-all")
 
 GO = ("touch", "go")
@@ -42,6 +43,7 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
         EXIT_9_ON_TERM: Behaviour(program=lambda c: c.say("ready"), on_term=9),
         IGNORE_TERM: Behaviour(program=lambda c: c.say("ready"), on_term=None),
         COUNT_TO_FIVE: Behaviour(program=_count_to_five),
+        TICK: Behaviour(program=lambda c: c.say("1")),
         BOTH_STREAMS: Behaviour(program=_both_streams, exit_code=0),
         NO_LINE_END: Behaviour(program=lambda c: c.say("the end"), exit_code=0),
         WAIT_FOR_GO: Behaviour(program=lambda c: c.say("one"), commands={GO: _go}),

@@ -25,12 +25,13 @@ from tests.contract.programs import (
     NOT_THERE,
     SAY_NO,
     TAKE_NOTES,
+    TICK,
     WAIT_FOR_GO,
 )
 from tests.contract.registry import Registry
 from tests.waiting import eventually
 
-CREATED, RUNNING, EXITED = ContainerState.CREATED, ContainerState.RUNNING, ContainerState.EXITED
+CREATED, RUNNING, PAUSED, EXITED = ContainerState
 MISSING = "podd-missing-1"
 
 
@@ -121,6 +122,67 @@ def test_an_exited_container_starts_again_on_its_own_disk(bench: Bench) -> None:
     assert second.started_at is not None
     assert first.started_at is not None
     assert second.started_at >= first.started_at
+
+
+# Pausing
+
+
+def test_a_paused_container_stands_still_and_goes_on_where_it_was(bench: Bench) -> None:
+    spec = a_spec(TICK)
+    bench.engine.start(spec)
+    before = only(bench)
+    eventually(lambda: bench.lines(spec.name))
+    bench.engine.pause(spec.name)
+    assert only(bench) == replace(before, state=PAUSED)
+    bench.engine.pause(spec.name)
+    if bench.kind != "fake":
+        assert bench.engine.stats(spec.name).cpu_percent == 0
+    said = len(bench.lines(spec.name))
+    bench.engine.unpause(spec.name)
+    bench.engine.unpause(spec.name)
+    assert only(bench) == before
+    if bench.kind != "fake":
+        eventually(lambda: len(bench.lines(spec.name)) > said + 10)
+    lines = bench.lines(spec.name)
+    assert lines == [str(number) for number in range(1, len(lines) + 1)]
+
+
+def test_a_paused_container_can_be_stopped_and_hears_the_signal(bench: Bench) -> None:
+    spec = a_spec(EXIT_9_ON_TERM)
+    bench.engine.start(spec)
+    eventually(lambda: bench.lines(spec.name) == ["ready"])
+    bench.engine.pause(spec.name)
+    bench.engine.stop(spec.name, 10)
+    assert (only(bench).state, only(bench).exit_code) == (EXITED, 9)
+
+
+def test_a_paused_container_can_be_removed(bench: Bench) -> None:
+    spec = a_spec()
+    bench.engine.start(spec)
+    bench.engine.pause(spec.name)
+    bench.engine.remove(spec.name)
+    assert bench.engine.list() == []
+
+
+def test_another_engine_of_the_same_instance_finds_it_paused(bench: Bench) -> None:
+    spec = a_spec()
+    bench.engine.start(spec)
+    bench.engine.pause(spec.name)
+    other = bench.another(bench.instance)
+    assert [container.state for container in other.list()] == [PAUSED]
+    other.unpause(spec.name)
+    assert only(bench).state is RUNNING
+
+
+def test_only_what_runs_can_be_paused(bench: Bench) -> None:
+    spec = a_spec(EXIT_0)
+    bench.finish(spec)
+    eventually(lambda: only(bench).state is EXITED)
+    for act in (bench.engine.pause, bench.engine.unpause):
+        with pytest.raises(EngineError, match="not running"):
+            act(spec.name)
+        with pytest.raises(NoSuchContainer):
+            act(MISSING)
 
 
 def test_generations_are_containers_of_their_own(bench: Bench) -> None:

@@ -11,12 +11,14 @@ from podd.domain.container import Container, ContainerState, GpuRef, container_n
 from podd.domain.reconcile import (
     LIVE,
     Discard,
+    Freeze,
     Halt,
     RecordExit,
     RecordGone,
     RecordRunning,
     Start,
     Step,
+    Thaw,
     plan,
 )
 from podd.domain.workload import LONGEST_RETRY, Desired, Kind, Needs, Phase, Workload
@@ -37,6 +39,7 @@ def should(
     exited_at: int | None = None,
     retry_at: int = 0,
     restart_of: int = 0,
+    frozen_at: int | None = None,
 ) -> Workload:
     return Workload(
         id=id,
@@ -52,6 +55,7 @@ def should(
         exited_at=exited_at,
         retry_at=retry_at,
         restart_of=restart_of,
+        frozen_at=frozen_at,
     )
 
 
@@ -97,7 +101,27 @@ TABLE: dict[str, tuple[list[Workload], list[Container], list[Step]]] = {
         [running],
         [RecordRunning("w", running)],
     ),
-    "paused is running": ([should(phase=Phase.RUNNING, started_at=5)], [there(PAUSED)], []),
+    "paused, and nobody wants that": (
+        [should(phase=Phase.RUNNING, started_at=5)],
+        [there(PAUSED)],
+        [Thaw("w", "podd-w-2")],
+    ),
+    "it should be frozen": (
+        [should(phase=Phase.RUNNING, started_at=5, frozen_at=8)],
+        [running],
+        [Freeze("w", "podd-w-2")],
+    ),
+    "it is frozen": ([should(phase=Phase.RUNNING, started_at=5, frozen_at=8)], [there(PAUSED)], []),
+    "it ended while it was frozen": (
+        [should(phase=Phase.RUNNING, started_at=5, frozen_at=8)],
+        [ended],
+        [RecordExit("w", ended)],
+    ),
+    "frozen, and not wanted any more": (
+        [should(TERMINATED, Phase.RUNNING, started_at=5)],
+        [there(PAUSED)],
+        [Discard("w", "podd-w-2", 7)],
+    ),
     "it ended and nobody knows": (
         [should(phase=Phase.RUNNING, started_at=5)],
         [ended],
@@ -296,6 +320,7 @@ workloads = st.builds(
     exited_at=st.sampled_from([None, 9]),
     retry_at=st.sampled_from([0, NOW + 1]),
     restart_of=st.sampled_from([0, 5]),
+    frozen_at=st.sampled_from([None, 8]),
 )
 containers = st.builds(
     there,
@@ -392,6 +417,10 @@ def carry_out(step: Step, books: dict[str, Workload], world: dict[str, Container
             world[name] = replace(world[name], state=EXITED, finished_at=9)
         case Discard(container=name):
             del world[name]
+        case Freeze(container=name):
+            world[name] = replace(world[name], state=PAUSED)
+        case Thaw(container=name):
+            world[name] = replace(world[name], state=RUNNING)
         case RecordRunning(id, container):
             books[id] = replace(books[id], phase=Phase.RUNNING, started_at=container.started_at)
         case RecordExit(id, container):

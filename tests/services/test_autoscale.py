@@ -492,7 +492,9 @@ def test_idle_workers_of_an_older_version_are_replaced(lab: Lab) -> None:
     lab.settle()
     all_ask(lab, endpoint)
     release(lab, endpoint)
-    lab.settle()
+    for _ in range(2):
+        lab.settle()
+        all_ask(lab, endpoint)
     assert versions(lab, endpoint) == [1, 1]
     specs = [lab.engine.spec(name) for name in lab.engine.running()]
     assert [spec.command for spec in specs] == [("new", "version")] * 2
@@ -506,8 +508,64 @@ def test_a_tenth_of_the_maximum_is_replaced_at_a_time(new_lab: NewLab) -> None:
     release(lab, endpoint)
     lab.scale()
     assert versions(lab, endpoint) == [0] * 6 + [1] * 2
-    lab.scale()
+    lab.settle()
+    assert versions(lab, endpoint) == [0] * 6 + [1] * 2  # the new ones are not ready yet
+    all_ask(lab, endpoint)
+    lab.settle()
     assert versions(lab, endpoint) == [0] * 4 + [1] * 4
+
+
+def test_workers_of_an_older_version_take_jobs_until_their_turn(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_min=2, workers_max=2)
+    lab.settle()
+    all_ask(lab, endpoint)
+    release(lab, endpoint)
+    lab.settle()
+    (old,) = [worker for worker in lab.workers(endpoint) if worker.version == 0]
+    for _ in range(3):
+        job = lab.submit(endpoint)
+        assert lab.taken(old) == [job.id]
+        lab.done(old, job)
+        lab.settle()
+
+
+def test_a_version_that_crashes_replaces_nobody_further(lab: Lab) -> None:
+    lab.engine.behaviours[("broken",)] = Behaviour(exit_code=1)
+    endpoint = lab.endpoint(workers_min=2, workers_max=2)
+    lab.settle()
+    all_ask(lab, endpoint)
+    lab.change(endpoint, template_id=lab.template(args="broken").id)
+    for _ in range(5):
+        lab.settle()
+        lab.pass_time(hours=5)
+    (old,) = [worker for worker in lab.workers(endpoint) if worker.version == 0]
+    job = lab.submit(endpoint)
+    assert lab.taken(old) == [job.id]
+
+
+def test_a_busy_worker_that_is_replaced_leaves_its_place_to_the_new_version_at_once(new_lab: NewLab) -> None:
+    """Nobody waits for a scaler to notice that there is one worker less."""
+    lab = new_lab("aa")
+    endpoint = lab.endpoint(workers_max=2, scaler_value=3600)
+    old = lab.ready_worker(endpoint)
+    job = lab.submit(endpoint)
+    lab.take_one(old)
+    release(lab, endpoint)
+    lab.settle()
+    lab.done(old, job)
+    lab.settle()
+    assert versions(lab, endpoint) == [1]
+    assert "leaving" in lab.events(old.id)
+
+
+def test_a_version_with_more_gpus_gets_them_from_the_one_it_replaces(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_min=2, workers_max=2)
+    lab.settle()
+    all_ask(lab, endpoint)
+    lab.change(endpoint, gpu_count=2, workers_min=1)
+    lab.settle()
+    all_ask(lab, endpoint)
+    assert [worker.workload.gpu_uuids for worker in lab.workers(endpoint)] == [("g0", "g1")]
 
 
 def test_a_busy_worker_of_an_older_version_finishes_its_job_gets_no_other_and_is_replaced(lab: Lab) -> None:

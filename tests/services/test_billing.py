@@ -165,6 +165,24 @@ def test_a_worker_is_charged_for_each_second_begun_of_each_span(lab: Lab) -> Non
     assert (one.resource, one.group, one.amount) == (worker.id, endpoint.id, 6 * flex)
 
 
+def test_a_frozen_worker_costs_nothing_until_it_is_thawed(lab: Lab) -> None:
+    endpoint = lab.endpoint(idle_timeout_s=5, flash_boot="FLASHBOOT")
+    worker = lab.ready_worker(endpoint)
+    lab.pass_time(seconds=5)
+    lab.settle()
+    assert lab.worker(endpoint).workload.frozen_at is not None
+    lab.pass_time(hours=1)
+    tick(lab)
+    lab.submit(endpoint)
+    lab.settle()
+    lab.pass_time(seconds=3)
+    tick(lab)
+    found = lab.ask(ledger.spent, lab.caller.account_id, 0, lab.now, (SERVERLESS_GPU,))
+    flex = next(t for t in lab.podd.catalogue.types if t.id == found[0].gpu_type_id).serverless_second
+    assert {one.resource for one in found} == {worker.id}
+    assert sum(one.amount for one in found) == (5 + 3) * flex
+
+
 def test_active_workers_have_their_discount_and_those_above_the_minimum_have_not(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=1, workers_max=2, scaler_value=1)
     lab.settle()

@@ -205,10 +205,10 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def reboot_the_machine(self) -> None:
-        for name in self.lab.engine.running():
+        for name in (*self.lab.engine.running(), *self.lab.engine.paused()):
             self.lab.engine.crash(name, 255)
         self.lab.restart()
-        self.lab.do(workloads.note_reboot, self.lab.now)
+        self.lab.do(workloads.note_reboot, self.lab.podd, self.lab.now)
 
     @initialize(least=st.integers(0, 1), most=st.integers(1, 3), spot=st.booleans())
     def begin(self, least: int, most: int, spot: bool) -> None:

@@ -483,7 +483,7 @@ def test_after_a_reboot_everything_that_should_run_starts_afresh(lab: Lab) -> No
     lab.pass_time(seconds=30)
     lab.podd.store.close()
     lab._start()
-    lab.do(workloads.note_reboot, lab.now)
+    lab.do(workloads.note_reboot, lab.podd, lab.now)
     lab.settle()
     assert lab.engine.running() == sorted([f"podd-{pod.id}-2", f"podd-{worker.id}-2"])
     assert [c.generation for c in lab.engine.list()] == [2, 2]

@@ -95,7 +95,7 @@ def _reader(info: GraphQLResolveInfo) -> Call:
 
 
 def _stock(db: Reader, podd: Platform) -> Stock:
-    held = {claim.gpu_uuid for claim in gpus.claims(db)}
+    held = gpus.taken(db)
     total: dict[str, int] = {}
     free: dict[str, int] = {}
     for gpu in gpus.all_present(db):

@@ -34,7 +34,7 @@ class Things:
     def __init__(self, db: Reader, podd: Platform) -> None:
         self.gpu_types = podd.gpu_types(db)
         self.gpus = cache(lambda: gpus.all_present(db))
-        self.held = cache(lambda: {claim.gpu_uuid for claim in gpus.claims(db)})
+        self.held = cache(lambda: gpus.taken(db))
         self.volume = cache(lambda volume_id: volumes.get(db, volume_id))
         self.template = cache(lambda template_id: templates.get(db, template_id))
 

@@ -1,6 +1,5 @@
 """An endpoint's workers and releases, as REST v2 shows them."""
 
-import re
 from collections import Counter
 
 from podd.api.context import Api
@@ -8,19 +7,16 @@ from podd.api.shown import instant, uptime
 from podd.domain.endpoint import Endpoint
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Phase
-from podd.store import events, gpus, workloads
+from podd.store import gpus, releases, workloads
 from podd.store.db import Reader
-from podd.store.events import Event
+from podd.store.releases import Release
 from podd.wire import rest_v2 as wire
-
-_MOST_RELEASES = 100
-_VERSION = re.compile(r"version (\d+)")
 
 
 def workers_view(db: Reader, api: Api, endpoint: Endpoint) -> wire.ListEndpointWorkersResponse:
     crew = live(db, endpoint)
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
-    count = Counter(worker.state for worker in crew)
+    count = Counter(worker.shown_state for worker in crew)
     throttled = endpoint.throttled
     return wire.ListEndpointWorkersResponse(
         workers=[_worker(api, endpoint, worker, types) for worker in crew],
@@ -47,7 +43,7 @@ def releases_view(db: Reader, endpoint: Endpoint) -> wire.ListEndpointReleasesRe
             workers_total=total,
             percent_on_latest=100 * latest // total if total else 0,
         ),
-        releases=_releases(db, endpoint, crew),
+        releases=[_release(endpoint, one, crew) for one in releases.of(db, endpoint.id)],
     )
 
 
@@ -61,11 +57,11 @@ def live(db: Reader, endpoint: Endpoint) -> list[Worker]:
 
 def _worker(api: Api, endpoint: Endpoint, worker: Worker, types: dict[str, str]) -> wire.Worker:
     workload = worker.workload
-    runs = workload.phase is Phase.RUNNING
+    runs = workload.phase is Phase.RUNNING and worker.state is not WorkerState.FROZEN
     return wire.Worker.model_validate(
         {
             "id": worker.id,
-            "status": worker.state.value,
+            "status": worker.shown_state.value,
             "version": worker.version,
             "is_stale": worker.version != endpoint.version,
             "image": workload.needs.image,
@@ -78,22 +74,14 @@ def _worker(api: Api, endpoint: Endpoint, worker: Worker, types: dict[str, str])
     )
 
 
-def _releases(db: Reader, endpoint: Endpoint, crew: Counter[int]) -> list[wire.Release]:
-    """Newest first. Of an older version podd knows that it was, not what it changed."""
-    known = [e for e in events.of(db, endpoint.id, _MOST_RELEASES) if e.kind in ("created", "released")]
-    return [_release(endpoint, event, crew) for event in reversed(known)]
-
-
-def _release(endpoint: Endpoint, event: Event, crew: Counter[int]) -> wire.Release:
-    match = _VERSION.match(event.text)
-    version = int(match[1]) if match else 0
+def _release(endpoint: Endpoint, release: Release, crew: Counter[int]) -> wire.Release:
     return wire.Release(
-        id=f"{endpoint.id}-v{version}",
-        version=version,
+        id=f"{endpoint.id}-v{release.version}",
+        version=release.version,
         source="MANUAL",
         build_id=None,
         created_by_user_id=endpoint.account_id,
-        worker_count=crew[version],
-        created_at=instant(event.at) or "",
-        diff=[],
+        worker_count=crew[release.version],
+        created_at=instant(release.at) or "",
+        diff=[wire.ReleaseDiffEntry(field=d.field, old=d.old, new=d.new) for d in release.diff],
     )

@@ -40,7 +40,7 @@ def take_stock(db: Reader, podd: Platform) -> Stock:
         types=podd.gpu_types(db),
         flavours=podd.catalogue.cpus,
         gpus=gpus.all_present(db),
-        claimed=frozenset(claim.gpu_uuid for claim in gpus.claims(db)),
+        claimed=gpus.taken(db),
         free_memory=max(podd.host.memory - workloads.reserved_memory(db), 0),
     )
 

@@ -200,6 +200,10 @@ def test_what_containers_are_made_of_is_a_release(podd: Served, api: RestV2) -> 
         (1, "2023-11-14T22:13:25Z"),
         (0, "2023-11-14T22:13:20Z"),
     ]
+    assert [release["diff"] for release in releases["releases"]] == [
+        [{"field": "env.A", "old": None, "new": "(hidden)"}],
+        [],
+    ]
     assert releases["releases"][1]["workerCount"] == 1
     assert releases["rollout"] == {
         "inProgress": True,

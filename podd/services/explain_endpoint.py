@@ -1,0 +1,56 @@
+"""Explains one endpoint to its owner or to the operator: why its jobs wait."""
+
+from contextlib import suppress
+
+from podd.domain import explain as pods
+from podd.domain import explain_endpoint as rules
+from podd.domain.account import Caller, CallerKind, require
+from podd.domain.endpoint import Endpoint
+from podd.domain.errors import NotFound
+from podd.services import explain, workers
+from podd.services.platform import Platform
+from podd.store import endpoints, events, gpus, jobs, workloads
+from podd.store.db import Reader
+
+RECENT = 5
+
+
+def pod_or_endpoint(db: Reader, podd: Platform, caller: Caller, id: str, now: int) -> list[str]:
+    """Whichever has this id. Raises NotFound."""
+    for explained in (explain.pod, endpoint):
+        with suppress(NotFound):
+            return explained(db, podd, caller, id, now)
+    raise NotFound("There is no pod and no endpoint with this id.")
+
+
+def endpoint(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> list[str]:
+    """Sentences, the most important first. Raises NotFound."""
+    require(caller, "endpoint.explain")
+    found = endpoints.get(db, endpoint_id)
+    if found is None or not (caller.kind is CallerKind.OPERATOR or caller.account_id == found.account_id):
+        raise NotFound("endpoint not found")
+    recent = events.of(db, found.id, RECENT)
+    return why(db, podd, found, now) + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
+
+
+def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
+    """Why its jobs wait, or that none does."""
+    since = jobs.waiting_since(db, found.id, limit=1)
+    return rules.why_jobs_wait(
+        found,
+        workloads.workers_of(db, found.id),
+        queued=jobs.counts(db, found.id).queued,
+        oldest=since[0] if since else None,
+        gpus=_gpus(db, podd, found),
+        now=now,
+    )
+
+
+def _gpus(db: Reader, podd: Platform, found: Endpoint) -> str:
+    request = workers.gpu_request(db, podd, found)
+    if not request.type_ids:
+        return f"This machine has no GPU of {found.gpu_ids}."
+    kinds = {workload.id: workload.kind for workload in workloads.every(db)}
+    present, claims = gpus.all_present(db), gpus.claims(db)
+    counted = {type_id: pods.census(type_id, present, claims, kinds) for type_id in request.type_ids}
+    return " ".join(pods.gpu_sentence(type_id, request.count, one) for type_id, one in counted.items())
