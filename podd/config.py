@@ -197,6 +197,8 @@ class Limits(_Section):
     unhealthy_give_up_seconds: Seconds = 604800
     cancel_grace_seconds: Seconds = 10
     fair_turn_seconds: Seconds = 120
+    unused_endpoint_low_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    unused_endpoint_off_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     flashboot_memory_gb: Annotated[int, Field(ge=0)] | None = None
     thaw_timeout_seconds: Seconds = 30
     # Pods

@@ -10,15 +10,22 @@ from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
 from podd.services import frost, share, workers
 from podd.services.platform import Platform
-from podd.store import endpoints, jobs, workloads
+from podd.store import endpoints, events, jobs, workloads
 from podd.store.db import Tx
 
 log = structlog.get_logger()
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 async def tick(podd: Platform, now: int) -> None:
     """One look at every endpoint; only those with something to do cost a transaction. What is missing is
     shared out among all of them at once, so that nobody is served for being first in a list."""
+    for days, most in _resting(podd):
+        before = now - int(days * DAY_MS)
+        if await podd.store.read(endpoints.unused_since, before, most):
+            await podd.store.write(rest_unused, before, most, now)
     shorts: list[Short] = []
     for endpoint_id in await podd.store.read(endpoints.to_scale):
         try:
@@ -30,6 +37,21 @@ async def tick(podd: Platform, now: int) -> None:
             shorts += [short] if short else []
     if shorts:
         await podd.store.write(share.out, podd, shorts, now)
+
+
+def rest_unused(tx: Tx, before: int, most: int, now: int) -> None:
+    """Lower the maximum of endpoints that nobody has used since then; whoever changes one starts it anew."""
+    for endpoint in endpoints.unused_since(tx, before, most):
+        endpoints.change(tx, endpoint.id, workers_max=most)
+        why = f"workersMax {endpoint.workers_max} lowered to {most}: no job for a long time"
+        events.add(tx, endpoint.id, "rested", why, now)
+
+
+def _resting(podd: Platform) -> list[tuple[float, int]]:
+    """After how many days without a job which maximum is left; 0 days: never."""
+    limits = podd.settings.limits
+    steps = [(limits.unused_endpoint_low_days, 2), (limits.unused_endpoint_off_days, 0)]
+    return [step for step in steps if step[0]]
 
 
 def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
@@ -51,6 +73,8 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
         workers_min=endpoint.workers_min,
         workers_max=endpoint.workers_max,
     )
+    if wanted > endpoint.workers_min and endpoint.asked_at <= now - HOUR_MS:
+        endpoints.change(tx, endpoint.id, asked_at=now)
     if wanted > len(able):
         return share.short(tx, podd, endpoint, wanted - len(able))
     if endpoint.throttled:

@@ -104,7 +104,7 @@ def _change(tx: Tx, podd: Platform, before: Endpoint, change: EndpointChange, no
     settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, before.account_id, settings)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
-    endpoints.change(tx, before.id, **settings)
+    endpoints.change(tx, before.id, **settings, asked_at=now)
     if rules.needs_release(before, settings):
         _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)

@@ -74,6 +74,14 @@ def with_workers(db: Reader) -> list[str]:
     return [row["endpoint_id"] for row in db.rows("SELECT DISTINCT endpoint_id FROM workers")]
 
 
+def unused_since(db: Reader, before: int, above: int) -> list[Endpoint]:
+    """Endpoints nobody has sent a job since then, with a maximum of more than `above` workers."""
+    rows = db.rows(
+        "SELECT * FROM endpoints WHERE asked_at <= ? AND workers_max > ? AND workers_min = 0", (before, above)
+    )
+    return [_endpoint(row) for row in rows]
+
+
 def using_template(db: Reader, template_id: str) -> list[Endpoint]:
     rows = db.rows("SELECT * FROM endpoints WHERE template_id = ? ORDER BY created_at, id", (template_id,))
     return [_endpoint(row) for row in rows]

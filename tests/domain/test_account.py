@@ -18,7 +18,14 @@ ACCOUNT = Caller(CallerKind.ACCOUNT, account_id="a", key_id="k")
 INSIDE = Caller(CallerKind.WORKLOAD, account_id="a", workload_id="w")
 
 FOR_PODS = {"pod.read", "pod.stop", "pod.terminate"}
-FOR_OPERATORS = {"account.create", "key.create", "machine.read", "credit.post", "credit.read", "secret.rotate"}
+FOR_OPERATORS = {
+    "account.create",
+    "credit.post",
+    "credit.read",
+    "key.create",
+    "machine.read",
+    "secret.rotate",
+}
 FOR_ANYBODY = {"catalogue.read"}
 
 

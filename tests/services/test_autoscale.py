@@ -643,3 +643,31 @@ def test_every_workload_of_kind_worker_has_its_row(lab: Lab) -> None:
     lab.settle()
     for workload in lab.workloads():
         assert lab.ask(rows.worker, workload.id) in lab.workers(endpoint)
+
+
+# Endpoints that nobody uses
+
+
+def test_an_endpoint_without_jobs_for_days_has_fewer_workers_and_then_none(new_lab: NewLab) -> None:
+    lab = new_lab("a", unused_endpoint_low_days=3, unused_endpoint_off_days=7)
+    endpoint = lab.endpoint(workers_max=5)
+    lab.pass_time(days=2)
+    job = lab.submit(endpoint)
+    lab.settle()
+    lab.cancel(job)
+    most = []
+    for days in (2.9, 0.1, 3.9, 0.1):
+        lab.pass_time(days=days)
+        lab.settle()
+        most.append(lab.see(endpoint).workers_max)
+    assert most == [5, 2, 2, 0]
+    lab.change(endpoint, workers_max=5)
+    lab.settle()
+    assert lab.see(endpoint).workers_max == 5
+
+
+def test_by_default_unused_endpoints_stay_as_they_are(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_max=5)
+    lab.pass_time(days=300)
+    lab.settle()
+    assert lab.see(endpoint).workers_max == 5
