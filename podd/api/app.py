@@ -4,7 +4,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 
 from podd import __version__
 from podd.api import health, jobs, later, openai, operator, streaming, worker
@@ -50,7 +50,8 @@ def create(api: Api) -> Litestar:
             version=__version__,
             path="/docs",
             use_handler_docstrings=True,
-            render_plugins=[ScalarRenderPlugin(), JsonRenderPlugin()],
+            # Viewers come from the internet; podd's users may have none.
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
         ),
         # A body is read before anybody knows whose it is.
         request_max_body_size=MAX_BODY,

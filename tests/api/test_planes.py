@@ -58,8 +58,9 @@ def test_it_is_not_ready_when_nothing_can_be_stored(podd: Served, monkeypatch: p
 
 
 def test_the_documentation_lists_every_job_operation(podd: Served) -> None:
-    assert anonymous(podd, "/docs").headers["content-type"].startswith("text/html")
-    paths = anonymous(podd, "/docs/openapi.json").json()["paths"]
+    described = anonymous(podd, "/docs/openapi.json")
+    assert anonymous(podd, "/docs").content == described.content
+    paths = described.json()["paths"]
     documented = {path.split("/")[3] for path in paths if path.startswith("/v2/{endpoint_id}/")}
     assert {"run", "runsync", "status", "status-sync", "cancel", "health"} <= documented
     assert not documented & {"job-take", "job-done", "job-stream", "job-stop", "ping"}
@@ -222,3 +223,37 @@ def test_the_databases_file_holds_no_key(new_podd: NewPodd) -> None:
     assert endpoint_id.encode() in stored
     for key in (podd.key, made, OPERATOR_KEY, worker.env["RUNPOD_AI_API_KEY"], worker.env["RUNPOD_API_KEY"]):
         assert key.encode() not in stored
+
+
+# RunPod's own names
+
+
+@pytest.mark.parametrize(
+    ("host", "method", "path"),
+    [
+        ("rest.runpod.io", "GET", "/v1/pods"),
+        ("rest.runpod.io", "GET", "/v1/openapi.json"),
+        ("api.runpod.io", "GET", "/v2/pods"),
+        ("api.runpod.io", "GET", "/v2/openapi.json"),
+        ("api.runpod.io", "POST", "/graphql"),
+        ("api.runpod.io:443", "POST", "/graphql/"),
+        ("api.runpod.ai", "GET", "/v2/{endpoint}/health"),
+        ("api.runpod.io", "GET", "/v2/{endpoint}/health"),
+        ("api.runpod.ai", "POST", "/v2/{endpoint}/run"),
+    ],
+)
+def test_requests_for_runpods_hosts_are_answered_as_for_any_other(
+    podd: Served, host: str, method: str, path: str
+) -> None:
+    path = path.replace("{endpoint}", podd.create_endpoint(workersMax=0))
+    body: Json | None = None
+    if method == "POST":
+        body = {"query": "{ myself { id } }"} if "graphql" in path else {"input": {}}
+
+    def ask(headers: dict[str, str]) -> httpx.Response:
+        return podd.http.request(method, path, json=body, headers=headers)
+
+    named, plain = ask({"Host": host}), ask({})
+    assert named.status_code == plain.status_code == 200
+    if not path.endswith("/run"):
+        assert named.json() == plain.json()
