@@ -162,21 +162,14 @@ async def requests(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[
 
 
 @route(
-    [
-        f"/{{endpoint_id:str}}/{path}"
-        for path in (
-            "batch",
-            "batch/{rest:path}",
-        )
-    ],
+    ["/{endpoint_id:str}/batch", "/{endpoint_id:str}/batch/{rest:path}"],
     http_method=[HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.DELETE],
 )
 async def not_yet(request: AnyRequest, endpoint_id: FromPath[str]) -> None:
-    """Operations that come with a later version."""
+    """Batches come with a later version."""
     caller, api = await known_caller_of(request), api_of(request)
     await api.podd.store.read(jobs.own_endpoint, caller, endpoint_id, "job.read")
-    operation = request.url.path.split("/")[3]
-    raise NotAvailable(f"/{operation} is not available in this version of podd yet.")
+    raise NotAvailable("/batch is not available in this version of podd yet.")
 
 
 HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, health, metrics, requests, not_yet]

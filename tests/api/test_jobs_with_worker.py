@@ -198,6 +198,22 @@ def test_27_a_failed_job_is_a_successful_answer(podd: Served) -> None:
     assert "output" not in response.json()
 
 
+@pytest.mark.parametrize(
+    ("posted", "strings"), [({"output": 1}, []), ({"error": {"k": 1}}, ["error"])], ids=["done", "failed"]
+)
+def test_29_answers_decode_into_whole_numbers_and_texts_as_go_has_them(
+    podd: Served, posted: Json, strings: list[str]
+) -> None:
+    endpoint_id, worker = podd.woken()
+    asked = podd.later("POST", f"/v2/{endpoint_id}/runsync", json={"input": 1})
+    job_id = worker.take()["id"]
+    podd.clock.advance(seconds=0.0015)
+    worker.done(job_id, posted)
+    for body in (asked.result().json(), podd.http.post(f"/v2/{endpoint_id}/status/{job_id}").json()):
+        assert all(type(body[name]) is int for name in ("delayTime", "executionTime"))
+        assert all(type(body[name]) is str for name in ("id", "status", "workerId", *strings))
+
+
 def test_synchronous_and_other_jobs_wait_in_one_line(podd: Served) -> None:
     endpoint_id, worker = podd.woken()
     first = podd.submit(endpoint_id, 1)

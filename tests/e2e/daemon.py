@@ -91,7 +91,9 @@ class Daemon:
             # Enough for anything the tests start at once, whatever this machine has.
             "machine": {"port_range": [first_port, first_port + 99], "memory_gb": 16, "vcpus": 8},
             "gpus": {"simulated": [{"type": "NVIDIA RTX A6000", "count": gpus}]} if gpus else {},
-            "limits": {**LIMITS, **limits},
+            # Clients of the tests are in a hurry.
+            "limits": {**LIMITS, "queued_jobs": 0, "queued_jobs_per_worker": 0, **limits},
+            "rates": {"run": "", "run_at_once": 0, "status": "", "status_at_once": 0},
         }
         for name, value in settings.items():
             base[name] = {**base[name], **value} if isinstance(base.get(name), dict) else value
