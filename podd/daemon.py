@@ -30,16 +30,18 @@ from podd.installation import DaemonError, Identity, identify, make_private_dir,
 from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
-from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
+from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe, VolumeError, VolumeStorage
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, dispatch, pods, workloads
+from podd.services import autoscale, container_disks, dispatch, pods, volume_files, workloads
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
+from podd.services.platform import AUTOSCALE, GROW, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.store import gpus, jobs, meta
 from podd.store.db import Store, Tx
+from podd.volumes.room import disk_room
+from podd.volumes.storage import Storage, open_storage
 from podd.wakeups import Bells
 
 log = structlog.get_logger()
@@ -90,6 +92,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
+        storage = await asyncio.to_thread(_open_volumes, settings, info)
         nvml = NvmlProbe()
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
@@ -104,7 +107,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             clock=clock,
             keys=DerivedKeys(identity.secret),
             sealer=Sealer(identity.secret),
-            host=_host(settings, await asyncio.to_thread(probe.cuda_version)),
+            host=_host(settings, info, await asyncio.to_thread(probe.cuda_version)),
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
             operator_key_hash=identity.operator_key_hash,
@@ -114,7 +117,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.info("no NVIDIA GPUs", reason=nvml.problem)
         for uuid, reason in nvml.reasons.items():
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
-        async with _at_work(podd, engine, probe) as reconciler:
+        async with _at_work(podd, engine, info, storage, probe) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
                 Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
@@ -144,9 +147,11 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
 
 
 @contextlib.asynccontextmanager
-async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIterator[Reconciler]:
+async def _at_work(
+    podd: Platform, engine: Engine, info: EngineInfo, storage: VolumeStorage, probe: GpuProbe
+) -> AsyncIterator[Reconciler]:
     """The loops run."""
-    reconciler = Reconciler(podd, engine)
+    reconciler = Reconciler(podd, engine, storage)
 
     async def look_at_gpus(_now: int) -> None:
         await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
@@ -157,8 +162,12 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def look_at_pods(now: int) -> None:
         await podd.store.write(pods.tick, podd, now)
 
-    async def sweep(_now: int) -> None:
-        await reconciler.sweep_volumes()
+    async def look_at_volumes(now: int) -> None:
+        await volume_files.tick(podd, storage, now)
+
+    async def look_at_disks(now: int) -> None:
+        if not info.disk_limits:
+            await container_disks.tick(podd, engine, now)
 
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
@@ -169,7 +178,8 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
-            Loop("sweep", 3600, sweep, (SWEEP,)),
+            Loop("volumes", 10, look_at_volumes, (SWEEP, GROW)),
+            Loop("container disks", podd.settings.limits.container_disk_check_seconds, look_at_disks),
             Loop("gpus", 60, look_at_gpus),
         ],
         podd.bells,
@@ -235,14 +245,33 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
     return processes, processes.info()
 
 
-def _host(settings: Settings, cuda_version: str | None) -> Host:
+def _open_volumes(settings: Settings, info: EngineInfo) -> Storage:
+    """Where volumes are kept. A process of the process engine is kept to no limit anyway, and has no need for
+    root."""
+    wanted = "directory" if settings.volumes == "auto" and info.kind == "process" else settings.volumes
+    try:
+        storage = open_storage(settings.data_dir, wanted)
+    except VolumeError as error:
+        raise DaemonError(f'{error} Set volumes = "auto" to take what works.') from error
+    if storage.limits:
+        log.info("volumes", mechanism=storage.mechanism)
+    else:
+        log.warning("volumes have no size limit", mechanism=storage.mechanism)
+    return storage
+
+
+def _host(settings: Settings, info: EngineInfo, cuda_version: str | None) -> Host:
     """What workloads may use in all: what is there, less the host's own reserve."""
     machine = settings.machine
     vcpus = machine.vcpus or psutil.cpu_count() or 1
     memory = machine.memory_gb * 1024 if machine.memory_gb else psutil.virtual_memory().total // 2**20
+    engine_root = Path(info.data_root) if info.data_root else None
+    room = disk_room(settings.data_dir, engine_root, machine.disk_gb, machine.reserved_disk_gb)
     return Host(
         vcpus=max(vcpus - machine.reserved_vcpus, 1),
         memory=max(memory - machine.reserved_memory_gb * 1024, 512),
+        disk=room.shared,
+        container_disk=room.containers,
         cuda_version=cuda_version,
     )
 

@@ -58,6 +58,11 @@ def memory_sentence(free: int, total: int) -> str:
     return f"Memory for workloads: {free // 1024} of {total // 1024} GB are not promised to others."
 
 
+def disk_sentence(free: int, total: int, wanted: int) -> str:
+    """In GB."""
+    return f"It wants {wanted} GB of container disk; {max(free, 0)} of {total} GB of disk are not promised to others."
+
+
 def state_sentence(workload: Workload, now: int) -> str:
     """What is going on with it, in one sentence."""
     match workload.desired:

@@ -1,4 +1,4 @@
-"""Finding room on the machine: GPUs, memory, cores and host ports for one workload."""
+"""Finding room on the machine: GPUs, memory, cores, disk and host ports for one workload."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from podd.domain.pod import PodRequest, Share, share
 from podd.domain.words import Port
 from podd.domain.workload import PublishedPort
 from podd.services.platform import Platform
-from podd.store import gpus, workloads
+from podd.store import gpus, volumes, workloads
 from podd.store.db import Reader
 
 
@@ -31,8 +31,11 @@ def find(
     *,
     no_gpu: str,
     besides: int = 0,
+    disk: int = 0,
+    volume: int = 0,
 ) -> Room:
-    """Room for `wanted.count` GPUs (0 is possible) and its part of memory and cores.
+    """Room for `wanted.count` GPUs (0 is possible) and its part of memory and cores, and for GB of container
+    `disk` and `volume` that nobody has been promised before.
 
     `besides` is memory in MiB that the workload itself gives back. Raises NoCapacity with `no_gpu` as its
     message, which clients compare letter for letter.
@@ -46,9 +49,44 @@ def find(
     given_back = besides + sum(_memory_of(db, victim) for victim in victims)
     free = podd.host.memory - workloads.reserved_memory(db) + given_back
     part = share(podd.facts(db), wanted.count, free, request)
-    if part is None:
+    if part is None or not disk_left(db, podd).has(disk - _disks_of(db, victims), volume):
         raise NoCapacity(no_gpu)
     return Room(placement.type_id, placement.gpu_uuids, part, victims)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLeft:
+    """GB that are not promised yet: to volumes and container disks out of one, unless the latter have
+    `containers` of their own. Negative when more was promised than there is by now."""
+
+    disk: int
+    containers: int | None = None
+
+    def has(self, disk: int, volume: int) -> bool:
+        """Whether there is room for more container disk and volume; giving back is always possible."""
+        if self.containers is not None and 0 < disk > self.containers:
+            return False
+        more = volume if self.containers is not None else disk + volume
+        return more <= 0 or more <= self.disk
+
+
+def disk_left(db: Reader, podd: Platform) -> DiskLeft:
+    disks, own = workloads.promised_disk(db)
+    kept = own + volumes.promised(db)
+    if podd.host.container_disk is None:
+        return DiskLeft(podd.host.disk - disks - kept)
+    return DiskLeft(podd.host.disk - kept, podd.host.container_disk - disks)
+
+
+def check_disk(db: Reader, podd: Platform, *, disk: int = 0, volume: int = 0) -> None:
+    """Raises NoCapacity, in words for the owner, when there is no room for so many GB more."""
+    left = disk_left(db, podd)
+    if not left.has(disk, volume):
+        free = left.disk if left.containers is None or volume > left.disk else left.containers
+        raise NoCapacity(
+            f"There is not enough disk on the machine: {max(disk, 0) + max(volume, 0)} GB more are wanted, "
+            f"{max(free, 0)} GB are free. Choose a smaller size, or remove volumes that are not needed."
+        )
 
 
 def host_ports(
@@ -71,6 +109,11 @@ def host_ports(
             raise NoCapacity("All host ports for pods are in use; the operator can widen machine.port_range.")
         published.append(PublishedPort(port.number, host, port.protocol))
     return tuple(published)
+
+
+def _disks_of(db: Reader, victims: tuple[str, ...]) -> int:
+    found = (workloads.get(db, victim) for victim in victims)
+    return sum(victim.needs.disk for victim in found if victim)
 
 
 def _memory_of(db: Reader, workload_id: str) -> int:

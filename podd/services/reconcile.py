@@ -6,7 +6,6 @@ remembered that a new daemon could not see again.
 """
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
@@ -25,7 +24,7 @@ from podd.domain.reconcile import (
     Step,
     plan,
 )
-from podd.domain.workload import Desired, Phase, Workload
+from podd.domain.workload import Desired, Kind, Phase, Workload
 from podd.ports import (
     Engine,
     EngineAway,
@@ -34,8 +33,10 @@ from podd.ports import (
     NoSuchContainer,
     PortTaken,
     StartRefused,
+    VolumeError,
+    VolumeStorage,
 )
-from podd.services import launch, registries, volumes, workloads
+from podd.services import launch, registries, workloads
 from podd.services.platform import RECONCILE, Platform
 from podd.services.pulls import Pulls
 from podd.store import volumes as volume_rows
@@ -58,9 +59,10 @@ class _Busy:
 class Reconciler:
     """`tick` plans and begins steps; they go on by themselves and ring for the next tick."""
 
-    def __init__(self, podd: Platform, engine: Engine) -> None:
+    def __init__(self, podd: Platform, engine: Engine, storage: VolumeStorage) -> None:
         self._podd = podd
         self._engine = engine
+        self._storage = storage
         self._busy: dict[str, _Busy] = {}
         self._pulls = Pulls(engine, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
         self.engine_away = False
@@ -78,13 +80,6 @@ class Reconciler:
         known = {workload.id: workload for workload in everything}
         for step in plan(everything, containers, busy, now):
             self._begin(step, known.get(step.workload_id))
-
-    async def sweep_volumes(self) -> None:
-        """Remove the files of network volumes that were deleted, then forget these."""
-        for volume_id in await self._podd.store.read(volume_rows.deleted):
-            await asyncio.to_thread(shutil.rmtree, volumes.directory(self._podd, volume_id), True)
-            await self._write(volume_rows.forget, volume_id)
-            log.info("network volume removed", volume=volume_id)
 
     async def drain(self) -> None:
         """Wait for the steps under way; begin no more. Pulls are given up."""
@@ -163,7 +158,7 @@ class Reconciler:
             return True
         except EngineAway:
             raise
-        except EngineError as error:
+        except (EngineError, VolumeError) as error:
             log.warning("not started", workload=workload.id, reason=str(error))
             await self._write(workloads.note_failure, workload, str(error), self._now())
             return False
@@ -173,13 +168,11 @@ class Reconciler:
 
     async def _run(self, workload: Workload) -> Container:
         spec = await self._podd.store.read(launch.spec, self._podd, workload)
-
-        def run() -> Container:
-            for mount in spec.mounts:
-                launch.make_volume(mount.source)
-            return self._engine.start(spec)
-
-        return await asyncio.to_thread(run)
+        for volume in await self._podd.store.read(launch.volumes_of, self._podd, workload):
+            await asyncio.to_thread(self._storage.ensure, volume.path, volume.size)
+            if volume.network_id:
+                await self._write(volume_rows.note_made, volume.network_id, volume.size)
+        return await asyncio.to_thread(self._engine.start, spec)
 
     async def _discard(self, step: Discard) -> None:
         def discard() -> None:
@@ -191,8 +184,13 @@ class Reconciler:
 
     async def _let_go(self, workload: Workload) -> None:
         """Nothing runs any more: take away a terminated one's volume, then note it."""
-        if workload.desired is Desired.TERMINATED and workload.needs.volume:
-            await asyncio.to_thread(shutil.rmtree, launch.volume_dir(self._podd, workload.id), True)
+        if workload.desired is Desired.TERMINATED and workload.kind is Kind.POD:
+            try:
+                await asyncio.to_thread(self._storage.remove, launch.volume_dir(self._podd, workload.id))
+            except VolumeError as error:
+                log.warning("volume not removed", workload=workload.id, reason=str(error))
+                await self._write(workloads.note_volume_stuck, workload, str(error), self._now())
+                return
         await self._write(workloads.note_gone, workload)
 
     def _last_lines(self, container: Container | None) -> str:

@@ -27,8 +27,8 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     """One more worker that should run. Raises NoCapacity when there is no room for it."""
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
-    room = _room(tx, podd, endpoint)
     needs = _needs(template)
+    room = _room(tx, podd, endpoint, needs.disk)
     workload = Workload(
         id=ids.new_id(),
         kind=Kind.WORKER,
@@ -80,6 +80,7 @@ def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
         worker.id,
         desired=Desired.TERMINATED,
         grace=IDLE_STOP_GRACE,
+        retry_at=0,
         changed_at=now,
         changed_by=f"Stopped by {BY_PODD}",
     )
@@ -105,6 +106,15 @@ def restart(
     events.add(tx, worker.id, "restarted", why, now)
     tx.ring(RECONCILE)
     tx.ring(worker_bell(worker.id))
+
+
+def overfull(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+    """It has filled its container disk, and the engine does not stop it: a fresh container for it, at once.
+    Its jobs go back as lost, or one that always does this would go round for ever."""
+    worker = workloads.worker(tx, workload.id)
+    assert worker is not None, "a workload of kind worker has its row"
+    jobs.give_back(tx, podd, worker.id, counted=True, now=now)
+    restart(tx, podd, worker, reason, now, grace=0)
 
 
 def refresh_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
@@ -180,7 +190,7 @@ def rebooted(tx: Tx, worker: Worker, now: int) -> None:
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> bool:
     """Try an unhealthy worker again; False when there is no room for it now."""
     try:
-        room = _room(tx, podd, endpoint)
+        room = _room(tx, podd, endpoint, worker.workload.needs.disk)
     except NoCapacity:
         return False
     _renew(
@@ -204,12 +214,12 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
 # Private
 
 
-def _room(tx: Tx, podd: Platform, endpoint: Endpoint) -> capacity.Room:
+def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> capacity.Room:
     here = podd.gpu_types(tx)
     wanted = podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(endpoint.gpu_ids)
     type_ids = tuple(type_id for type_id in wanted if type_id in here)
     request = GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
-    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker")
+    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker", disk=disk)
 
 
 def _needs(template: Template) -> Needs:

@@ -27,7 +27,17 @@ from podd.domain.worker import Worker
 from podd.domain.workload import Workload
 from podd.ids import DerivedKeys, key_hash
 from podd.sealing import Sealer
-from podd.services import accounts, autoscale, dispatch, endpoints, jobs, pods, templates
+from podd.services import (
+    accounts,
+    autoscale,
+    container_disks,
+    dispatch,
+    endpoints,
+    jobs,
+    pods,
+    templates,
+    volume_files,
+)
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import AUTOSCALE, RECONCILE, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -37,7 +47,7 @@ from podd.store import jobs as job_rows
 from podd.store import workloads as rows
 from podd.store.db import Reader, Store, Tx
 from podd.wakeups import Bells, Listener
-from tests.fakes import FakeEngine, ManualClock
+from tests.fakes import FakeEngine, FakeVolumes, ManualClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -177,6 +187,7 @@ class Lab:
         self.host = host
         self.clock = ManualClock()
         self.engine = MortalEngine(images=[IMAGE], clock=self.clock)
+        self.volumes = FakeVolumes()
         self._rung: list[str] = []
         self._runner = asyncio.Runner()
         self._start()
@@ -363,6 +374,12 @@ class Lab:
     def scale(self) -> None:
         self.run(autoscale.tick(self.podd, self.now))
 
+    def tend_volumes(self) -> None:
+        self.run(volume_files.tick(self.podd, self.volumes, self.now))
+
+    def watch_disks(self) -> None:
+        self.run(container_disks.tick(self.podd, self.engine, self.now))
+
     def settle(self) -> None:
         """Let all ticks run, again and again, until nothing more happens at this time."""
         with self.bells.listen(RECONCILE, AUTOSCALE) as bell:
@@ -433,7 +450,7 @@ class Lab:
             booted_at=self.clock.now(),
             operator_key_hash=key_hash(OPERATOR_KEY),
         )
-        self.reconciler = Reconciler(self.podd, self.engine)
+        self.reconciler = Reconciler(self.podd, self.engine, self.volumes)
 
     def _hear(self, bells: list[str]) -> None:
         self._rung += bells
