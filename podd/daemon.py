@@ -41,7 +41,7 @@ from podd.services.telemetry import Telemetry
 from podd.store import gpus, jobs, meta
 from podd.store.db import Store, Tx
 from podd.volumes.room import disk_room
-from podd.volumes.storage import Storage, open_storage
+from podd.volumes.storage import Storage, open_storage, wanted
 from podd.wakeups import Bells
 
 log = structlog.get_logger()
@@ -246,11 +246,9 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
 
 
 def _open_volumes(settings: Settings, info: EngineInfo) -> Storage:
-    """Where volumes are kept. A process of the process engine is kept to no limit anyway, and has no need for
-    root."""
-    wanted = "directory" if settings.volumes == "auto" and info.kind == "process" else settings.volumes
+    """How volumes are kept to their size here, which is said in the log."""
     try:
-        storage = open_storage(settings.data_dir, wanted)
+        storage = open_storage(settings.data_dir, wanted(settings.volumes, info.kind))
     except VolumeError as error:
         raise DaemonError(f'{error} Set volumes = "auto" to take what works.') from error
     if storage.limits:

@@ -39,7 +39,7 @@ from podd.store import workloads
 from podd.store.db import Reader
 from podd.volumes.host import Host
 from podd.volumes.room import disk_room
-from podd.volumes.storage import best, mechanisms
+from podd.volumes.storage import best, mechanisms, wanted
 
 GB = 10**9
 OLDEST_PYTHON = (3, 11)
@@ -217,15 +217,15 @@ def disk(name: str, directory: Path, warn: int = 10 * GB, fail: int = 1 * GB) ->
 def volumes(settings: Settings) -> Check:
     """By the look of it: whether it works is seen when podd starts."""
     name = "volumes"
-    chosen, reasons = best(settings.data_dir, settings.volumes, Host())
+    asked = wanted(settings.volumes, settings.engine)
+    chosen, reasons = best(settings.data_dir, asked, Host())
     detail = mechanisms(Host())[chosen].name
-    if settings.volumes not in ("auto", chosen):
-        return _failure(name, f"{settings.volumes}: {reasons[settings.volumes]}", 'Set volumes = "auto".')
+    if asked not in ("auto", chosen):
+        return _failure(name, f"{asked}: {reasons[asked]}", 'Set volumes = "auto".')
     if not mechanisms(Host())[chosen].limits and settings.engine != "process":
         why = "; ".join(f"not {name}, because {reason}" for name, reason in reasons.items())
-        return _warning(
-            name, f"{detail}{f' ({why})' if why else ''}", "Run podd as root, with volumes = 'auto'."
-        )
+        found = f"{detail} ({why})" if why else detail
+        return _warning(name, found, 'Run podd as root, with volumes = "auto".')
     return _ok(name, detail)
 
 
@@ -245,9 +245,7 @@ def promises(settings: Settings) -> list[Check]:
     room = disk_room(settings.data_dir, None, machine.disk_gb, machine.reserved_disk_gb).shared
     detail = f"{own} GB to pods, {network} GB to network volumes, {containers} GB to running containers"
     detail += f"; there are {room} GB for them at {settings.data_dir}"
-    full = _warning(
-        name, detail, "Remove pods and volumes, or add disk: not all will get what they were told."
-    )
+    full = _warning(name, detail, "Remove pods and volumes, or add disk: not all of this can be kept.")
     stuck = [
         _warning("volume", trouble, "podd tries again by itself; end what still uses it (fuser -vm).")
         for trouble in troubles

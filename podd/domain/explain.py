@@ -60,7 +60,8 @@ def memory_sentence(free: int, total: int) -> str:
 
 def disk_sentence(free: int, total: int, wanted: int) -> str:
     """In GB."""
-    return f"It wants {wanted} GB of container disk; {max(free, 0)} of {total} GB of disk are not promised to others."
+    room = f"{max(free, 0)} of {total} GB of disk"
+    return f"It wants {wanted} GB of container disk; {room} are not promised to others."
 
 
 def state_sentence(workload: Workload, now: int) -> str:

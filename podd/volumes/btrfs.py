@@ -1,11 +1,10 @@
 """btrfs subvolumes, each with a limit of its quota group. Only on btrfs."""
 
 import re
-import shutil
 from pathlib import Path
 
 from podd.ports import VolumeError, VolumeUse
-from podd.volumes.host import Host, is_root
+from podd.volumes.host import Host, is_root, missing
 from podd.volumes.mechanism import GIB, OPEN_TO_ALL, Mechanism
 
 _TOP_INODE = 256  # of every subvolume, and of nothing else
@@ -23,7 +22,7 @@ class Subvolumes(Mechanism):
             return "the file system is not btrfs"
         if not is_root():
             return "podd does not run as root"
-        return "" if shutil.which("btrfs") else "there is no program btrfs (apt install btrfs-progs)"
+        return "there is no program btrfs (apt install btrfs-progs)" if missing("btrfs") else ""
 
     def made(self, path: Path) -> bool:
         return (

@@ -7,6 +7,7 @@ podd, mounts are made and looked for in that one.
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,11 @@ class Host:
 
     def _enter(self) -> Sequence[str]:
         return ("nsenter", f"--mount={_FIRST}/ns/mnt", "--") if self.elsewhere else ()
+
+
+def missing(*programs: str) -> list[str]:
+    """Those that this host does not have."""
+    return [program for program in programs if shutil.which(program, path=_PATH) is None]
 
 
 def is_root() -> bool:

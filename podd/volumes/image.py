@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from podd.ports import VolumeError, VolumeUse
-from podd.volumes.host import Host, is_root
+from podd.volumes.host import Host, is_root, missing
 from podd.volumes.mechanism import GIB, OPEN_TO_ALL, Mechanism
 
 # No blocks kept for root: the whole size is the owner's. Tables are made when first used, so that making a
@@ -30,7 +30,10 @@ class Images(Mechanism):
     def lacks(self, root: Path) -> str:  # noqa: ARG002 - any file system will do
         if not is_root():
             return "podd does not run as root"
-        return "" if Path("/dev/loop-control").exists() else "this kernel has no loop devices"
+        if not Path("/dev/loop-control").exists():
+            return "this kernel has no loop devices"
+        lacking = missing("mkfs.ext4", "debugfs", "dumpe2fs", "e2fsck", "resize2fs", "losetup", "blockdev")
+        return f"there is no program {lacking[0]} (apt install e2fsprogs)" if lacking else ""
 
     def made(self, path: Path) -> bool:
         return image_of(path).exists() or _half_made(image_of(path)).exists()

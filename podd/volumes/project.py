@@ -4,13 +4,12 @@ Each volume is a project of its own: all that is made below its directory counts
 """
 
 import os
-import shutil
 import threading
 from pathlib import Path
 
 from podd.ports import VolumeError, VolumeUse
 from podd.volumes.directory import Directories, make_directory
-from podd.volumes.host import Host, is_root
+from podd.volumes.host import Host, is_root, missing
 from podd.volumes.mechanism import Mechanism
 
 _FIRST_PROJECT = 1_000_000
@@ -32,8 +31,8 @@ class Projects(Mechanism):
             return "the file system is not XFS or ext4 mounted with prjquota"
         if not is_root():
             return "podd does not run as root"
-        missing = [program for program in ("setquota", "chattr", "lsattr") if not shutil.which(program)]
-        return f"there is no program {missing[0]} (apt install quota e2fsprogs)" if missing else ""
+        lacking = missing("setquota", "chattr", "lsattr")
+        return f"there is no program {lacking[0]} (apt install quota e2fsprogs)" if lacking else ""
 
     def made(self, path: Path) -> bool:
         return path.is_dir() and not self.lacks(path) and self._project(path) >= _FIRST_PROJECT

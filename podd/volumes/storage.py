@@ -70,6 +70,12 @@ def mechanisms(host: Host) -> dict[str, Mechanism]:
     }
 
 
+def wanted(said: str, engine: str) -> str:
+    """What the settings say, for this kind of engine. A process of the process engine is kept to no limit
+    anyway, and needs no root."""
+    return "directory" if said == "auto" and engine == "process" else said
+
+
 def best(root: Path, wanted: str, host: Host) -> tuple[str, dict[str, str]]:
     """The name of the mechanism for `root` by the look of it, and why those before it are not it. `wanted`
     is `auto` or a name, which is then taken if it can be."""

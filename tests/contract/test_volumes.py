@@ -334,7 +334,7 @@ class Commands(Host):
 @pytest.fixture
 def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Storage, Commands]:
     monkeypatch.setattr("podd.volumes.project.is_root", lambda: True)
-    monkeypatch.setattr("podd.volumes.project.shutil.which", lambda program: f"/usr/sbin/{program}")
+    monkeypatch.setattr("podd.volumes.project.missing", lambda *programs: [])
     host = Commands(tmp_path)
     mechanism = Projects(host)
     return Storage(mechanism, [mechanism, Directories()]), host
