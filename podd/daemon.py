@@ -185,6 +185,7 @@ async def _at_work(
         podd.bells,
         podd.clock,
     )
+    await volume_files.at_start(podd, storage)
     leaving = threading.Event()
     events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine, leaving), daemon=True)
     loops.start()

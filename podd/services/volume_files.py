@@ -15,6 +15,15 @@ from podd.store.volumes import Files
 log = structlog.get_logger()
 
 
+async def at_start(podd: Platform, storage: VolumeStorage) -> None:
+    """After a reboot nothing is mounted any more, and whoever looked there would find an empty directory."""
+    for files in await podd.store.read(rows.all_made):
+        try:
+            await asyncio.to_thread(storage.ensure, volumes.directory(podd, files.id), files.made)
+        except VolumeError as error:
+            await _note(podd, files, f"could not be mounted: {error}", podd.clock.now())
+
+
 async def tick(podd: Platform, storage: VolumeStorage, now: int) -> None:
     for files in await podd.store.read(rows.to_grow, now):
         try:

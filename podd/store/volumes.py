@@ -59,6 +59,11 @@ def files(db: Reader, volume_id: str) -> Files | None:
     return next(iter(_files(db, "id = ?", (volume_id,))), None)
 
 
+def all_made(db: Reader) -> list[Files]:
+    """Volumes whose files are there."""
+    return _files(db, "deleted_at IS NULL AND made > 0", ())
+
+
 def to_grow(db: Reader, now: int) -> list[Files]:
     """Volumes whose files are there, smaller than wanted, and due for a try."""
     return _files(db, "deleted_at IS NULL AND 0 < made AND made < size AND retry_at <= ?", (now,))

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 
@@ -98,19 +97,21 @@ def open_storage(root: Path, wanted: str = "auto") -> Storage:
     names = list(known) if wanted == "auto" else [wanted]
     reason = ""
     for name in names:
-        reason = known[name].lacks(root) or _fault(known[name], root)
+        storage = Storage(known[name], list(known.values()))
+        reason = known[name].lacks(root) or _fault(storage, root)
         if not reason:
-            return Storage(known[name], list(known.values()))
+            return storage
         log.info("volumes cannot be made this way", mechanism=name, reason=reason)
     raise VolumeError(f"Volumes cannot be made by the mechanism {names[-1]!r}: {reason}.")
 
 
-def _fault(mechanism: Mechanism, root: Path) -> str:
-    """Why a trial of the mechanism fails."""
-    trial = root / "volumes" / f".trial-{uuid4().hex[:8]}"
+def _fault(storage: Storage, root: Path) -> str:
+    """Why a trial fails. First goes what is left of one that was killed."""
+    trial = root / "volumes" / ".trial"
     try:
-        mechanism.ensure(trial, 1)
-        mechanism.remove(trial)
+        storage.remove(trial)
+        storage.ensure(trial, 1)
+        storage.remove(trial)
     except VolumeError as error:
         return str(error)
     return ""

@@ -205,6 +205,11 @@ class TestAnImage:
         assert [path.name for path in sorted(volume.parent.iterdir())] == ["pod1", "pod1.img"]
         (volume / "file").write_text("text")
 
+    def test_of_a_trial_that_was_killed_is_no_hindrance(self, opened: Opened, volume: Path) -> None:
+        opened().ensure(volume.with_name(".trial"), 1)
+        opened()
+        assert list(volume.parent.iterdir()) == []
+
     def test_that_was_half_made_is_removed(self, opened: Opened, volume: Path) -> None:
         half = image_of(volume).with_name(f"{image_of(volume).name}.new")
         half.parent.mkdir(parents=True)

@@ -8,7 +8,7 @@ from podd.domain.job import JobStatus
 from podd.domain.pod import PodChange
 from podd.domain.volume import NetworkVolume
 from podd.domain.workload import Desired, Phase
-from podd.services import capacity, pods, volumes
+from podd.services import capacity, pods, volume_files, volumes
 from podd.services.capacity import DiskLeft
 from podd.services.platform import GROW, Host
 from podd.store import volumes as volume_rows
@@ -120,6 +120,20 @@ def test_a_network_volume_grows_while_it_is_mounted(lab: Lab) -> None:
     lab.tend_volumes()
     assert size_of(lab, volume) == 20
     assert lab.ask(volume_rows.to_grow, lab.now) == []
+
+
+def test_network_volumes_are_mounted_again_when_podd_starts(lab: Lab) -> None:
+    mounted, untouched = network_volume(lab), network_volume(lab)
+    lab.pod(network_volume_id=mounted.id)
+    lab.settle()
+    lab.volumes.sizes.clear()
+    lab.run(volume_files.at_start(lab.podd, lab.volumes))
+    assert (size_of(lab, mounted), size_of(lab, untouched)) == (10, None)
+    lab.volumes.fails = "The image is damaged."
+    lab.run(volume_files.at_start(lab.podd, lab.volumes))
+    assert lab.ask(volume_rows.in_trouble) == [
+        f"network volume {mounted.id} could not be mounted: The image is damaged."
+    ]
 
 
 def test_a_network_volume_nobody_has_mounted_yet_is_made_at_its_new_size(lab: Lab) -> None:
