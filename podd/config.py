@@ -117,6 +117,8 @@ class Machine(_Section):
     vcpus: Positive | None = None
     reserved_memory_gb: Annotated[int, Field(ge=0)] = 1
     reserved_vcpus: Annotated[int, Field(ge=0)] = 0
+    disk_gb: Positive | None = None
+    reserved_disk_gb: Annotated[int, Field(ge=0)] = 10
 
     @field_validator("data_center_id")
     @classmethod
@@ -207,6 +209,7 @@ class Limits(_Section):
     pod_start_failures: Positive = 5
     start_give_up_seconds: Seconds = 1800
     container_disk_gb: Positive = 50
+    container_disk_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # What is remembered
     event_retention_seconds: Seconds = 2592000
     events_per_subject: Positive = 1000
@@ -313,6 +316,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("/var/lib/podd")
     listen: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ("127.0.0.1:8484",)
     engine: Literal["auto", "docker", "process"] = "auto"
+    volumes: Literal["auto", "project-quota", "btrfs", "image", "directory"] = "auto"
     log: Log = Log()
     machine: Machine = Machine()
     public_url: str = ""

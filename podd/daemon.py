@@ -33,18 +33,29 @@ from podd.installation import DaemonError, Identity, identify, make_private_dir,
 from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
-from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
+from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe, VolumeError, VolumeStorage
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, billing, dispatch, history, pods, workloads
+from podd.services import (
+    autoscale,
+    billing,
+    container_disks,
+    dispatch,
+    history,
+    pods,
+    volume_files,
+    workloads,
+)
 from podd.services.fence import Fence
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
+from podd.services.platform import AUTOSCALE, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.webhooks import Outbox
 from podd.store import gpus, jobs, meta, sealed
 from podd.store.db import Store, Tx
+from podd.volumes.room import disk_room
+from podd.volumes.storage import Storage, open_storage, wanted
 from podd.wakeups import Bells
 
 log = structlog.get_logger()
@@ -100,6 +111,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
+        storage = await asyncio.to_thread(_open_volumes, settings, info)
         nvml = NvmlProbe()
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
@@ -114,7 +126,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             clock=clock,
             keys=DerivedKeys(identity.secret),
             sealer=await _sealer(settings, identity, store),
-            host=_host(settings, await asyncio.to_thread(probe.cuda_version)),
+            host=_host(settings, info, await asyncio.to_thread(probe.cuda_version)),
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
             operator_key_hash=identity.operator_key_hash,
@@ -128,7 +140,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
         fence = Fence(engine, ways_in.worker_port)
         await fence.tick(clock.now())
-        async with _at_work(podd, engine, probe, fence) as reconciler:
+        async with _at_work(podd, engine, info, storage, probe, fence) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             app = application.create(
                 Api(
@@ -166,10 +178,15 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
 
 @contextlib.asynccontextmanager
 async def _at_work(
-    podd: Platform, engine: Engine, probe: GpuProbe, fence: Fence
+    podd: Platform,
+    engine: Engine,
+    info: EngineInfo,
+    storage: VolumeStorage,
+    probe: GpuProbe,
+    fence: Fence,
 ) -> AsyncIterator[Reconciler]:
     """The loops run."""
-    reconciler = Reconciler(podd, engine)
+    reconciler = Reconciler(podd, engine, storage)
     hooks = podd.settings.webhooks
     courier = HttpCourier(hooks.allow, hooks.timeout_seconds)
     outbox = Outbox(podd, courier)
@@ -186,8 +203,12 @@ async def _at_work(
     async def bill(_now: int) -> None:
         await billing.tick(podd)
 
-    async def sweep(_now: int) -> None:
-        await reconciler.sweep_volumes()
+    async def look_at_volumes(now: int) -> None:
+        await volume_files.tick(podd, storage, now)
+
+    async def look_at_disks(now: int) -> None:
+        if not info.disk_limits:
+            await container_disks.tick(podd, engine, now)
 
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
@@ -203,7 +224,8 @@ async def _at_work(
             Loop("pods", 1, look_at_pods),
             Loop("billing", podd.settings.billing.interval_seconds, bill),
             Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
-            Loop("sweep", 3600, sweep, (SWEEP,)),
+            Loop("volumes", 10, look_at_volumes, (SWEEP, GROW)),
+            Loop("container disks", podd.settings.limits.container_disk_check_seconds, look_at_disks),
             Loop("gpus", 60, look_at_gpus),
             Loop("history", 300, forget),
             Loop("fence", 30, fence.tick),
@@ -211,6 +233,7 @@ async def _at_work(
         podd.bells,
         podd.clock,
     )
+    await volume_files.at_start(podd, storage)
     leaving = threading.Event()
     events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine, leaving), daemon=True)
     loops.start()
@@ -289,14 +312,31 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
     return processes, processes.info()
 
 
-def _host(settings: Settings, cuda_version: str | None) -> Host:
+def _open_volumes(settings: Settings, info: EngineInfo) -> Storage:
+    """How volumes are kept to their size here, which is said in the log."""
+    try:
+        storage = open_storage(settings.data_dir, wanted(settings.volumes, info.kind))
+    except VolumeError as error:
+        raise DaemonError(f'{error} Set volumes = "auto" to take what works.') from error
+    if storage.limits:
+        log.info("volumes", mechanism=storage.mechanism)
+    else:
+        log.warning("volumes have no size limit", mechanism=storage.mechanism)
+    return storage
+
+
+def _host(settings: Settings, info: EngineInfo, cuda_version: str | None) -> Host:
     """What workloads may use in all: what is there, less the host's own reserve."""
     machine = settings.machine
     vcpus = machine.vcpus or psutil.cpu_count() or 1
     memory = machine.memory_gb * 1024 if machine.memory_gb else psutil.virtual_memory().total // 2**20
+    engine_root = Path(info.data_root) if info.data_root else None
+    room = disk_room(settings.data_dir, engine_root, machine.disk_gb, machine.reserved_disk_gb)
     return Host(
         vcpus=max(vcpus - machine.reserved_vcpus, 1),
         memory=max(memory - machine.reserved_memory_gb * 1024, 512),
+        disk=room.shared,
+        container_disk=room.containers,
         cuda_version=cuda_version,
     )
 

@@ -34,6 +34,12 @@ from podd.declared import DeclaredProbe
 from podd.domain.catalogue import Catalogue
 from podd.domain.gpu import Gpu, GpuState
 from podd.nvml import NO_DRIVER, NvmlProbe
+from podd.store import volumes as volume_rows
+from podd.store import workloads
+from podd.store.db import Reader
+from podd.volumes.host import Host
+from podd.volumes.room import disk_room
+from podd.volumes.storage import best, mechanisms, wanted
 
 GB = 10**9
 OLDEST_PYTHON = (3, 11)
@@ -71,6 +77,7 @@ def run(settings: Settings) -> list[Check]:
         ("configuration", lambda: configuration(settings, known, [*real, *simulated])),
         ("user", lambda: [user(os.geteuid()), operators_group("podd")]),
         ("data", lambda: data_dir(settings.data_dir)),
+        ("volumes", lambda: [volumes(settings), *promises(settings)]),
         ("database", lambda: [database(settings.database)]),
         ("clock", lambda: [clock(datetime.fromtimestamp(time.time(), UTC), settings.database)]),
         ("listen", lambda: [listen(host, port) for host, port in settings.addresses]),
@@ -207,6 +214,45 @@ def disk(name: str, directory: Path, warn: int = 10 * GB, fail: int = 1 * GB) ->
     return _warning(name, detail, advice) if usage.free < warn else _ok(name, detail)
 
 
+def volumes(settings: Settings) -> Check:
+    """By the look of it: whether it works is seen when podd starts."""
+    name = "volumes"
+    asked = wanted(settings.volumes, settings.engine)
+    chosen, reasons = best(settings.data_dir, asked, Host())
+    detail = mechanisms(Host())[chosen].name
+    if asked not in ("auto", chosen):
+        return _failure(name, f"{asked}: {reasons[asked]}", 'Set volumes = "auto".')
+    if not mechanisms(Host())[chosen].limits and settings.engine != "process":
+        why = "; ".join(f"not {name}, because {reason}" for name, reason in reasons.items())
+        found = f"{detail} ({why})" if why else detail
+        return _warning(name, found, 'Run podd as root, with volumes = "auto".')
+    return _ok(name, detail)
+
+
+def promises(settings: Settings) -> list[Check]:
+    """How much disk is promised, and the volumes that podd has trouble with. Nothing before there are any."""
+    file, name = settings.database, "promised disk"
+    if not file.exists():
+        return []
+    try:
+        with closing(_open(file)) as connection:
+            reader = Reader(connection)
+            containers, own = workloads.promised_disk(reader)
+            network, troubles = volume_rows.promised(reader), volume_rows.in_trouble(reader)
+    except sqlite3.Error:
+        return []  # damaged, or from before an upgrade: the check of the database says so
+    machine = settings.machine
+    room = disk_room(settings.data_dir, None, machine.disk_gb, machine.reserved_disk_gb).shared
+    detail = f"{own} GB to pods, {network} GB to network volumes, {containers} GB to running containers"
+    detail += f"; there are {room} GB for them at {settings.data_dir}"
+    full = _warning(name, detail, "Remove pods and volumes, or add disk: not all of this can be kept.")
+    stuck = [
+        _warning("volume", trouble, "podd tries again by itself; end what still uses it (fuser -vm).")
+        for trouble in troubles
+    ]
+    return [full if own + network > room else _ok(name, detail), *stuck]
+
+
 def database(file: Path) -> Check:
     """Reads the whole database. Leaves no files behind: without a write-ahead log nobody is using it, and
     then SQLite needs none of its own."""
@@ -215,14 +261,18 @@ def database(file: Path) -> Check:
         return _ok(name, f"{file}: podd will make it")
     advice = f"Stop podd, keep a copy of {file}* and restore the last backup."
     try:
-        mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
-        with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, timeout=5)) as reader:
+        with closing(_open(file)) as reader:
             found = [row[0] for row in reader.execute("PRAGMA integrity_check(3)")]
     except sqlite3.Error as error:
         return _failure(name, f"{file} cannot be read: {error}", advice)
     if found != ["ok"]:
         return _failure(name, f"{file} is damaged: {'; '.join(found)}", advice)
     return _ok(name, f"{file}: {file.stat().st_size / 1e6:.1f} MB, intact")
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    mode = "mode=ro" if Path(f"{file}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, timeout=5)
 
 
 # The settings
@@ -395,7 +445,7 @@ def _disk_limits(facts: Mapping[str, Any], enforced: bool) -> Check:
         return _ok("disk limits", f"{detail}: enforced")
     return _warning(
         "disk limits",
-        f"{detail}: containers can fill the disk of the host",
+        f"{detail}: not enforced; podd ends containers that overfill theirs, some seconds late",
         "Keep Docker's data on XFS mounted with pquota (overlay2), or on btrfs.",
     )
 

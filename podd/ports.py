@@ -6,6 +6,7 @@ contract suite (tests/contract) holds every implementation, the fakes included, 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from podd.domain.container import Container, ContainerSpec, RegistryAuth
@@ -36,16 +37,22 @@ class NoSuchContainer(EngineError):
     """No container of that name."""
 
 
+class VolumeError(Exception):
+    """A volume could not be made, grown, mounted or removed; trying again may help. The message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """`kind` is docker or process. `host_address` is how a container reaches this host; `gpus` says
-    whether the engine can hand out real GPUs; `disk_limits` whether ContainerSpec.disk is enforced."""
+    whether the engine can hand out real GPUs; `disk_limits` whether ContainerSpec.disk is enforced;
+    `data_root` is the directory of this host that holds images and container disks, "" if that is none."""
 
     kind: str
     version: str
     host_address: str
     gpus: bool
     disk_limits: bool
+    data_root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,10 @@ class Engine(Protocol):
     def stats(self, name: str) -> Stats:
         """Use of CPU and memory now. Raises NoSuchContainer, and EngineError when it is not running."""
 
+    def disk_use(self) -> dict[str, int]:
+        """Bytes that each running container has written to its own disk, by name. Empty where the engine
+        cannot tell."""
+
     def has_image(self, image: str) -> bool: ...
 
     def image_id(self, image: str) -> str:
@@ -153,6 +164,38 @@ class Engine(Protocol):
         """What happens from now on. Ends, without an error, when the connection ends or close() is called."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeUse:
+    """`used` bytes of a volume, and its `limit` in bytes, None where nothing keeps it to one."""
+
+    used: int
+    limit: int | None
+
+
+class VolumeStorage(Protocol):
+    """Directories of a limited size. Blocking, and safe to call from several threads.
+
+    What was made by another mechanism, or is a plain directory from before there were limits, is kept as it
+    is and goes on working.
+    """
+
+    @property
+    def mechanism(self) -> str:
+        """What keeps new volumes to their size, in words."""
+
+    def ensure(self, path: Path, size: int) -> None:
+        """Have the volume at `path`, with `size` GiB, ready to be mounted into a container: made when it is
+        not there, grown when it is smaller (live), mounted again after a reboot, finished when a crash left
+        it half made. It never shrinks. Raises VolumeError."""
+
+    def remove(self, path: Path) -> None:
+        """Remove the volume with all that is on it. A missing one is fine. Raises VolumeError; what is left
+        then goes at the next try."""
+
+    def usage(self, path: Path) -> VolumeUse:
+        """Raises VolumeError, also when there is no volume at `path`."""
 
 
 class GpuProbe(Protocol):

@@ -1,10 +1,12 @@
 """Stand-ins for the outside world, in memory: they behave, and tests tell them how."""
 
+import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from podd.domain.container import Container, ContainerSpec, ContainerState, PortBinding, RegistryAuth
@@ -26,6 +28,9 @@ from podd.ports import (
     PortTaken,
     StartRefused,
     Stats,
+    VolumeError,
+    VolumeStorage,
+    VolumeUse,
 )
 
 
@@ -71,6 +76,37 @@ class FakeGpuProbe(GpuProbe):
 
     def cuda_version(self) -> str | None:
         return self.cuda
+
+
+class FakeVolumes(VolumeStorage):
+    """Directories with a size that only this object knows. A test has the next calls fail with `fails`."""
+
+    mechanism = "fake"
+
+    def __init__(self) -> None:
+        self.sizes: dict[Path, int] = {}
+        self.fails = ""
+
+    def ensure(self, path: Path, size: int) -> None:
+        self._check()
+        path.mkdir(parents=True, exist_ok=True)
+        self.sizes[path] = max(size, self.sizes.get(path, 0))
+
+    def remove(self, path: Path) -> None:
+        self._check()
+        shutil.rmtree(path, ignore_errors=True)
+        self.sizes.pop(path, None)
+
+    def usage(self, path: Path) -> VolumeUse:
+        self._check()
+        if path not in self.sizes:
+            raise VolumeError(f"There is no volume at {path}.")
+        used = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return VolumeUse(used, self.sizes[path] * 2**30)
+
+    def _check(self) -> None:
+        if self.fails:
+            raise VolumeError(self.fails)
 
 
 Program = Callable[["Running"], None]
@@ -152,6 +188,7 @@ class FakeEngine(Engine):
         self.refusals: dict[tuple[str, ...], str] = {}
         self.gpu_uuids: set[str] | None = None
         self.taken_ports: set[int] = set()
+        self.written: dict[str, int] = {}
         self.use = Stats(cpu_percent=12.5, memory_used=16 * 1024 * 1024, memory_limit=0)
         self.reported = EngineInfo(
             kind="fake", version="1", host_address="10.0.0.1", gpus=True, disk_limits=True
@@ -294,6 +331,10 @@ class FakeEngine(Engine):
             if not box.runs:
                 raise EngineError(f"The container {name} is not running.")
             return replace(self.use, memory_limit=box.spec.memory * 1024 * 1024)
+
+    def disk_use(self) -> dict[str, int]:
+        self._called("disk_use")
+        return {name: self.written.get(name, 0) for name in self.running()}
 
     def has_image(self, image: str) -> bool:
         self._called("has_image", image)

@@ -79,7 +79,7 @@ def test_the_shipped_file_has_every_key_and_no_other() -> None:
 def test_the_shipped_file_shows_the_defaults(write: WriteFile) -> None:
     written = load(write(re.sub(r"(?m)^#(?=\w+ = )", "", shipped("podd.toml").read_text())))
     unset = {key for key in keys() if value_of(Settings(), key) is None}
-    assert unset == {"machine.memory_gb", "machine.vcpus", "limits.flashboot_memory_gb"}
+    assert unset == {"machine.memory_gb", "machine.vcpus", "machine.disk_gb", "limits.flashboot_memory_gb"}
     for key in set(keys()) - unset:
         assert value_of(written, key) == value_of(Settings(), key), key
 

@@ -16,8 +16,13 @@ from podd import doctor
 from podd.config import Containers, Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.doctor import Check, Status
+from podd.domain.account import OPERATOR
 from podd.domain.gpu import Gpu, GpuState
+from podd.domain.volume import NetworkVolume
 from podd.nvml import NO_DRIVER
+from podd.services import accounts
+from podd.store import volumes as volume_rows
+from podd.store.db import Store
 
 KNOWN = catalogue(Settings())
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -548,3 +553,32 @@ def test_a_toolkit_that_does_not_answer_counts_as_none(
     assert doctor.toolkit_version() is None
     monkeypatch.setattr(subprocess, "run", hang)
     assert doctor.toolkit_version() is None
+
+
+# Volumes
+
+
+def test_the_mechanism_of_volumes_is_named(settings: Settings) -> None:
+    assert doctor.volumes(settings).status in (Status.OK, Status.WARNING)
+    plain = doctor.volumes(settings.model_copy(update={"volumes": "directory"}))
+    assert (plain.status, plain.detail) == (Status.WARNING, "plain directories, without a limit")
+
+
+def test_a_mechanism_that_was_asked_for_and_cannot_be_is_a_failure(settings: Settings) -> None:
+    check = doctor.volumes(settings.model_copy(update={"volumes": "project-quota"}))
+    assert check.status is Status.FAILURE
+    assert "prjquota" in check.detail
+
+
+def test_promised_disk_and_volumes_in_trouble_are_shown(settings: Settings) -> None:
+    assert doctor.promises(settings) == []
+    settings.data_dir.mkdir()
+    store = Store(settings.database)
+    account = store.submit(accounts.create, OPERATOR, "ada@example.org", None, 0).result(10)[0]
+    volume = NetworkVolume(id="vol1", account_id=account.id, name="data", size=7, created_at=0)
+    store.submit(volume_rows.insert, volume).result(10)
+    store.submit(volume_rows.note_problem, "vol1", "could not be removed: busy", 1, 0).result(10)
+    store.close()
+    promised, trouble = doctor.promises(settings)
+    assert "7 GB to network volumes" in promised.detail
+    assert (trouble.status, "vol1 could not be removed: busy" in trouble.detail) == (Status.WARNING, True)

@@ -94,6 +94,7 @@ class DockerEngine(Engine):
             host_address=answers.gateway(network),
             gpus=hook or answers.offers_gpus(known),
             disk_limits=known.disk_limits,
+            data_root=info.get("DockerRootDir") or "",
         )
 
     def list(self) -> list[Container]:
@@ -186,6 +187,11 @@ class DockerEngine(Engine):
             sample = self._sample(there["Id"])
         self._cpu[there["Id"]] = answers.cpu_sample(sample)
         return answers.stats(sample, before)
+
+    def disk_use(self) -> dict[str, int]:
+        with self._connection.api() as api:
+            entries = api.containers(filters={"label": self._filter}, size=True)
+        return {entry["Names"][0].removeprefix("/"): entry.get("SizeRw") or 0 for entry in entries}
 
     def has_image(self, image: str) -> bool:
         return self.image_id(image) != ""

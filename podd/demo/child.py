@@ -14,6 +14,7 @@ import httpx
 from podd.demo.failure import DemoError
 
 GPU_TYPE = "NVIDIA RTX A6000"
+DISK_GB = 1000  # said to be there: the demo writes a few bytes, and runs on small machines as well
 LONGEST_SOCKET = 107  # bytes of a path that the kernel takes for a Unix socket
 
 
@@ -117,6 +118,7 @@ class Child:
             "PODD_PUBLIC_URL": self.url,
             "PODD_ENGINE": self._engine,
             "PODD_GPUS__SIMULATED": json.dumps(simulated),
+            "PODD_MACHINE__DISK_GB": str(DISK_GB),
             "PODD_BILLING__MODE": "off",
             "PODD_LOG__FORMAT": "console",
         }

@@ -21,6 +21,7 @@ from podd.domain.gpu import GpuState
 from podd.nvml import NvmlProbe
 from podd.ports import Engine, EngineAway
 from podd.processes.engine import ProcessEngine
+from podd.volumes.host import Host
 from podd.wire.operator import MachineStatus
 
 Ending = tuple[str, Callable[[], str | None]]
@@ -158,6 +159,7 @@ class Place:
         return f"removed {len(left)} containers that had not ended" if left else None
 
     def _remove_directory(self) -> str:
+        Host().unmount_below(self.directory)
         shutil.rmtree(self.directory)
         return f"removed {self.directory}"
 

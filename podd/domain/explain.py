@@ -58,6 +58,12 @@ def memory_sentence(free: int, total: int) -> str:
     return f"Memory for workloads: {free // 1024} of {total // 1024} GB are not promised to others."
 
 
+def disk_sentence(free: int, total: int, wanted: int) -> str:
+    """In GB."""
+    room = f"{max(free, 0)} of {total} GB of disk"
+    return f"It wants {wanted} GB of container disk; {room} are not promised to others."
+
+
 def state_sentence(workload: Workload, now: int) -> str:
     """What is going on with it, in one sentence."""
     match workload.desired:

@@ -107,7 +107,8 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What a request is measured against. `memory` in MiB and `vcpus` are what pods may use in all."""
+    """What a request is measured against. `memory` in MiB, `vcpus` and `disk` in GB are what pods may use in
+    all."""
 
     cloud_type: str
     data_center_id: str
@@ -115,6 +116,7 @@ class MachineFacts:
     cuda_version: str | None
     vcpus: int
     memory: int
+    disk: int
     gpu_count: int
 
 
@@ -217,7 +219,7 @@ def suits(request: PodRequest, machine: MachineFacts) -> bool:
         return False
     if not _cuda_suits(request, machine.cuda_version):
         return False
-    if (request.min_vcpus or 0) > machine.vcpus:
+    if (request.min_vcpus or 0) > machine.vcpus or (request.min_disk or 0) > machine.disk:
         return False
     return (request.min_memory or 0) * 1024 <= machine.memory
 

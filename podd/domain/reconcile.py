@@ -121,7 +121,7 @@ def _step(
     workload: Workload, containers: list[Container], holders: Mapping[str, set[str]], now: int
 ) -> Step | None:
     if workload.desired is not Desired.RUNNING:
-        return _step_down(workload, containers)
+        return _step_down(workload, containers, now)
     stale = [c for c in containers if c.generation != workload.generation]
     if stale:
         return Discard(workload.id, stale[0].name, workload.grace)
@@ -132,10 +132,12 @@ def _step(
     return _start(workload, holders, now)
 
 
-def _step_down(workload: Workload, containers: list[Container]) -> Step | None:
+def _step_down(workload: Workload, containers: list[Container], now: int) -> Step | None:
     if containers:
         return Discard(workload.id, containers[0].name, workload.grace)
-    if workload.desired is Desired.TERMINATED or workload.phase is not Phase.NONE:
+    if workload.desired is Desired.TERMINATED:
+        return RecordGone(workload.id) if workload.retry_at <= now else None
+    if workload.phase is not Phase.NONE:
         return RecordGone(workload.id)
     return None
 

@@ -62,6 +62,11 @@ class Needs:
     network_volume_id: str = ""
     registry_auth_id: str = ""
 
+    @property
+    def own_volume(self) -> int:
+        """GB of its own volume; 0 when it has none, or a network volume in its place."""
+        return 0 if self.network_volume_id else self.volume
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:

@@ -1,6 +1,7 @@
-"""Finding room on the machine: GPUs, memory, cores and host ports for one workload."""
+"""Finding room on the machine: GPUs, memory, cores, disk and host ports for one workload."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from podd.domain import gpu as placing
 from podd.domain.errors import NoCapacity
@@ -10,7 +11,7 @@ from podd.domain.words import Port
 from podd.domain.worker import Worker
 from podd.domain.workload import PublishedPort
 from podd.services.platform import Platform
-from podd.store import gpus, workloads
+from podd.store import gpus, volumes, workloads
 from podd.store.db import Reader
 
 
@@ -34,22 +35,26 @@ def find(
     *,
     no_gpu: str,
     besides: int = 0,
+    disk: int = 0,
+    volume: int = 0,
 ) -> Room:
-    """Room for `wanted.count` GPUs (0 is possible) and its part of memory and cores. Where there is none,
-    frozen workers go first, as few as possible and those for the longest time; then spot pods.
+    """Room for `wanted.count` GPUs (0 is possible), its part of memory and cores, and GB of container `disk`
+    and `volume` that nobody has been promised before. Where there is none, frozen workers go first, as few as
+    possible and those for the longest time; then spot pods.
 
     `besides` is memory in MiB that the workload itself gives back. Raises NoCapacity with `no_gpu` as its
     message, which clients compare letter for letter.
     """
+    fit = partial(_fit, db, podd, request, besides, disk, volume)
     frozen = workloads.frozen(db)
     gently = replace(wanted, may_preempt=False)
     for attempt, going in ((gently, []), (gently, frozen), (wanted, frozen)):
-        room = _fit(db, podd, attempt, request, besides, going)
+        room = fit(attempt, going)
         if room is None:
             continue
         for spared in reversed(going):
             fewer = [worker for worker in going if worker is not spared]
-            other = _fit(db, podd, attempt, request, besides, fewer)
+            other = fit(attempt, fewer)
             if other is not None:
                 room, going = other, fewer
         return room
@@ -57,7 +62,14 @@ def find(
 
 
 def _fit(
-    db: Reader, podd: Platform, wanted: GpuRequest, request: PodRequest, besides: int, going: list[Worker]
+    db: Reader,
+    podd: Platform,
+    request: PodRequest,
+    besides: int,
+    disk: int,
+    volume: int,
+    wanted: GpuRequest,
+    going: list[Worker],
 ) -> Room | None:
     """Room as it is without the workers `going`."""
     gone = {worker.id for worker in going}
@@ -71,9 +83,44 @@ def _fit(
     given_back = besides + sum(_memory_of(db, victim) for victim in (*victims, *gone))
     free = podd.host.memory - workloads.reserved_memory(db) + given_back
     part = share(podd.facts(db), wanted.count, free, request)
-    if part is None:
+    if part is None or not disk_left(db, podd).has(disk - _disks_of(db, (*victims, *gone)), volume):
         return None
     return Room(placement.type_id, placement.gpu_uuids, part, victims, tuple(w.id for w in going))
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLeft:
+    """GB that are not promised yet: to volumes and container disks out of one, unless the latter have
+    `containers` of their own. Negative when more was promised than there is by now."""
+
+    disk: int
+    containers: int | None = None
+
+    def has(self, disk: int, volume: int) -> bool:
+        """Whether there is room for more container disk and volume; giving back is always possible."""
+        if self.containers is not None and 0 < disk > self.containers:
+            return False
+        more = volume if self.containers is not None else disk + volume
+        return more <= 0 or more <= self.disk
+
+
+def disk_left(db: Reader, podd: Platform) -> DiskLeft:
+    disks, own = workloads.promised_disk(db)
+    kept = own + volumes.promised(db)
+    if podd.host.container_disk is None:
+        return DiskLeft(podd.host.disk - disks - kept)
+    return DiskLeft(podd.host.disk - kept, podd.host.container_disk - disks)
+
+
+def check_disk(db: Reader, podd: Platform, *, disk: int = 0, volume: int = 0) -> None:
+    """Raises NoCapacity, in words for the owner, when there is no room for so many GB more."""
+    left = disk_left(db, podd)
+    if not left.has(disk, volume):
+        free = left.disk if left.containers is None or volume > left.disk else left.containers
+        raise NoCapacity(
+            f"There is not enough disk on the machine: {max(disk, 0) + max(volume, 0)} GB more are wanted, "
+            f"{max(free, 0)} GB are free. Choose a smaller size, or remove volumes that are not needed."
+        )
 
 
 def host_ports(
@@ -96,6 +143,11 @@ def host_ports(
             raise NoCapacity("All host ports for pods are in use; the operator can widen machine.port_range.")
         published.append(PublishedPort(port.number, host, port.protocol))
     return tuple(published)
+
+
+def _disks_of(db: Reader, victims: tuple[str, ...]) -> int:
+    found = (workloads.get(db, victim) for victim in victims)
+    return sum(victim.needs.disk for victim in found if victim)
 
 
 def _memory_of(db: Reader, workload_id: str) -> int:

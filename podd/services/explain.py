@@ -5,6 +5,7 @@ from podd.domain.account import Caller, CallerKind, require
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
 from podd.domain.workload import Desired
+from podd.services import capacity
 from podd.services.platform import Platform
 from podd.store import events, gpus, workloads
 from podd.store.db import Reader
@@ -38,4 +39,9 @@ def _what_it_needs(db: Reader, podd: Platform, pod: Pod) -> list[str]:
         found = rules.census(pod.gpu_type_id, gpus.all_present(db), gpus.claims(db), kinds)
         sentences.append(rules.gpu_sentence(pod.gpu_type_id, pod.gpu_count, found))
     free = podd.host.memory - workloads.reserved_memory(db)
-    return [*sentences, rules.memory_sentence(free, podd.host.memory)]
+    sentences.append(rules.memory_sentence(free, podd.host.memory))
+    left = capacity.disk_left(db, podd)
+    room, total = left.disk, podd.host.disk
+    if left.containers is not None and podd.host.container_disk is not None:
+        room, total = left.containers, podd.host.container_disk
+    return [*sentences, rules.disk_sentence(room, total, pod.workload.needs.disk)]

@@ -1,28 +1,50 @@
 """From a workload's row to the container an engine should run: environment, mounts, ports, GPUs."""
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from podd.domain.container import ContainerSpec, Mount, PortBinding
+from podd.domain.errors import Invalid
 from podd.domain.workload import Kind, Workload, internal_name
 from podd.services import secrets, volumes
 from podd.services.platform import Platform
 from podd.store import accounts, gpus, workloads
+from podd.store import volumes as volume_rows
 from podd.store.db import Reader
 
 LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume to be had before a container that mounts it at `target` can start. `size` in GB; `network_id`
+    is "" for a pod's own."""
+
+    path: Path
+    size: int
+    target: str
+    network_id: str = ""
 
 
 def volume_dir(podd: Platform, workload_id: str) -> Path:
     return podd.volumes / workload_id
 
 
-def make_volume(path: str) -> None:
-    """The directory of a pod's volume. Anybody inside the container may write at its top."""
-    directory = Path(path)
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o777)
+def volumes_of(db: Reader, podd: Platform, workload: Workload) -> tuple[Volume, ...]:
+    """The volumes of a pod or worker. One that is to grow while others use it does so by itself, and holds up
+    nobody's start. Raises Invalid when its network volume is not there any more."""
+    needs = workload.needs
+    if needs.network_volume_id:
+        files = volume_rows.files(db, needs.network_volume_id)
+        if files is None:
+            raise Invalid(f"Its network volume {needs.network_volume_id} does not exist any more.")
+        path = volumes.directory(podd, files.id)
+        return (Volume(path, files.made or files.size, needs.volume_path, files.id),)
+    if needs.volume:
+        return (Volume(volume_dir(podd, workload.id), needs.volume, needs.volume_path),)
+    return ()
 
 
 def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
@@ -44,7 +66,7 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         command=needs.command,
         env=tuple(sorted(env.items())),
         gpus=workload.gpus,
-        mounts=_mounts(podd, workload),
+        mounts=tuple(Mount(str(v.path), v.target) for v in volumes_of(db, podd, workload)),
         ports=_bindings(podd, workload),
         cpus=needs.cpus,
         memory=needs.memory,
@@ -67,15 +89,6 @@ def left_out(podd: Platform, workload: Workload) -> list[str]:
         for name in sorted(workload.needs.env)
         if is_any(name, rules.denied_env) and not is_any(name, rules.allowed_env)
     ]
-
-
-def _mounts(podd: Platform, workload: Workload) -> tuple[Mount, ...]:
-    needs = workload.needs
-    if needs.network_volume_id:
-        return (Mount(str(volumes.directory(podd, needs.network_volume_id)), needs.volume_path),)
-    if needs.volume:
-        return (Mount(str(volume_dir(podd, workload.id)), needs.volume_path),)
-    return ()
 
 
 def _bindings(podd: Platform, workload: Workload) -> tuple[PortBinding, ...]:

@@ -22,6 +22,7 @@ RECONCILE = "reconcile"
 AUTOSCALE = "autoscale"
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
+GROW = "grow"
 
 
 def queue_bell(endpoint_id: str) -> str:
@@ -43,10 +44,13 @@ def worker_bell(worker_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The machine's size: `vcpus`, and `memory` in MiB that workloads may use."""
+    """The machine's size: `vcpus`, and `memory` in MiB that workloads may use. `disk` is the GB there are for
+    volumes and container disks together, unless the latter have `container_disk` GB of their own."""
 
     vcpus: int
     memory: int
+    disk: int = 1_000_000
+    container_disk: int | None = None
     cuda_version: str | None = None
 
 
@@ -107,6 +111,7 @@ class Platform:
             cuda_version=self.host.cuda_version,
             vcpus=self.host.vcpus,
             memory=self.host.memory,
+            disk=self.host.disk,
             gpu_count=len(gpus.all_present(db)),
         )
 

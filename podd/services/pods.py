@@ -65,7 +65,9 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     if request.bid is not None:
         type_ids = _affordable(request.bid, [types[type_id] for type_id in type_ids])
     wanted = GpuRequest(type_ids, count, request.bid)
-    room = capacity.find(tx, podd, wanted, request, no_gpu=OUT_OF_STOCK)
+    room = capacity.find(
+        tx, podd, wanted, request, no_gpu=OUT_OF_STOCK, disk=needs.disk, volume=needs.own_volume
+    )
     gpu_type = types.get(room.type_id)
     price = rules.price_of(gpu_type, count, request.bid, machine.cloud_type)
     if flavour is not None:
@@ -158,7 +160,8 @@ def resume(
         request = PodRequest(cpu_flavor_ids=(pod.cpu_flavor_id,), vcpus=pod.workload.needs.cpus)
         flavour = _flavour(podd, request)
         request = rules.sized(request, flavour)
-    room = capacity.find(tx, podd, wanted, request, no_gpu=NOT_ENOUGH_FREE_GPUS)
+    disk = pod.workload.needs.disk
+    room = capacity.find(tx, podd, wanted, request, no_gpu=NOT_ENOUGH_FREE_GPUS, disk=disk)
     workloads.renew(
         tx,
         pod.workload,
@@ -237,10 +240,12 @@ def reset(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
 
 def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange, now: int) -> Pod:
     """Change a pod. Its name, its lock and its credential change in place; all else takes a fresh
-    container, at once if it should run. Raises Invalid, NotFound, and Conflict while it is locked."""
+    container, at once if it should run. Raises Invalid, NotFound, NoCapacity for a larger disk, and Conflict
+    while it is locked."""
     pod = own(tx, caller, pod_id, "change", to="edit")
     needs = rules.changed(pod.workload.needs, change)
     _check_things(tx, caller, needs)
+    _check_disk(tx, podd, pod, needs)
     workloads.change_needs(tx, pod.id, needs)
     workloads.change_pod(
         tx,
@@ -307,9 +312,19 @@ def exited(
         give_up(tx, podd, workload, reason, now, private=private)
 
 
-def give_up(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *, private: str = "") -> None:
+def give_up(
+    tx: Tx,
+    podd: Platform,
+    workload: Workload,
+    reason: str,
+    now: int,
+    *,
+    private: str = "",
+    grace: float | None = None,
+) -> None:
     """This pod cannot run as it is: free what it holds and keep the reason for its owner."""
-    grace = podd.settings.limits.stop_grace_seconds
+    if grace is None:
+        grace = podd.settings.limits.stop_grace_seconds
     _halt(tx, workload.id, Desired.FAILED, f"Stopped by {BY_PODD}", reason + private, grace, now)
     events.add(tx, workload.id, "failed", reason, now, private=private)
 
@@ -365,6 +380,13 @@ def _check_things(db: Reader, caller: Caller, needs: Needs) -> None:
     if needs.network_volume_id:
         volumes.own(db, caller, needs.network_volume_id)
     secrets.check_known(db, caller.account_id, needs.env)
+
+
+def _check_disk(db: Reader, podd: Platform, pod: Pod, needs: Needs) -> None:
+    """Room for what its disk, if it runs, and its volume grow by. Raises NoCapacity."""
+    before = pod.workload.needs
+    disk = needs.disk - before.disk if pod.workload.desired is Desired.RUNNING else 0
+    capacity.check_disk(db, podd, disk=disk, volume=needs.own_volume - before.own_volume)
 
 
 def _check_unlocked(pod: Pod, verb: str) -> None:

@@ -7,7 +7,6 @@ list and that is all.
 """
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
@@ -28,7 +27,7 @@ from podd.domain.reconcile import (
     Thaw,
     plan,
 )
-from podd.domain.workload import Desired, Phase, Workload
+from podd.domain.workload import Desired, Kind, Phase, Workload
 from podd.ports import (
     Engine,
     EngineAway,
@@ -37,8 +36,10 @@ from podd.ports import (
     NoSuchContainer,
     PortTaken,
     StartRefused,
+    VolumeError,
+    VolumeStorage,
 )
-from podd.services import launch, registries, volumes, workloads
+from podd.services import launch, registries, workloads
 from podd.services.lanes import Lanes
 from podd.services.platform import RECONCILE, Platform
 from podd.services.private_images import PrivateImages
@@ -82,9 +83,10 @@ class _Busy:
 class Reconciler:
     """`tick` plans and begins steps; they go on by themselves and ring for the next tick."""
 
-    def __init__(self, podd: Platform, engine: Engine) -> None:
+    def __init__(self, podd: Platform, engine: Engine, storage: VolumeStorage) -> None:
         self._podd = podd
         self._engine = engine
+        self._storage = storage
         self._busy: dict[str, _Busy] = {}
         limits = podd.settings.limits
         self._lanes = Lanes(limits.engine_calls_at_once, limits.engine_stops_at_once)
@@ -105,13 +107,6 @@ class Reconciler:
         known = await self._books.of(frozenset(container.workload_id for container in containers))
         for step in plan(known.values(), containers, busy, now):
             self._begin(step, known.get(step.workload_id))
-
-    async def sweep_volumes(self) -> None:
-        """Remove the files of network volumes that were deleted, then forget these."""
-        for volume_id in await self._podd.store.read(volume_rows.deleted):
-            await asyncio.to_thread(shutil.rmtree, volumes.directory(self._podd, volume_id), True)
-            await self._write(volume_rows.forget, volume_id)
-            log.info("network volume removed", volume=volume_id)
 
     async def drain(self) -> None:
         """Wait for the steps under way; begin no more. Pulls are given up."""
@@ -198,7 +193,7 @@ class Reconciler:
             return True
         except EngineAway:
             raise
-        except EngineError as error:
+        except (EngineError, VolumeError) as error:
             log.warning("not started", workload=workload.id, reason=str(error))
             await self._write(workloads.note_failure, self._podd, workload, str(error), self._now())
             return False
@@ -211,13 +206,11 @@ class Reconciler:
         left_out = launch.left_out(self._podd, workload)
         if left_out:
             await self._write(workloads.note_left_out, workload, left_out, self._now())
-
-        def run() -> Container:
-            for mount in spec.mounts:
-                launch.make_volume(mount.source)
-            return self._engine.start(spec)
-
-        return await self._lanes.act(run)
+        for volume in await self._podd.store.read(launch.volumes_of, self._podd, workload):
+            await self._lanes.act(self._storage.ensure, volume.path, volume.size)
+            if volume.network_id:
+                await self._write(volume_rows.note_made, volume.network_id, volume.size)
+        return await self._lanes.act(self._engine.start, spec)
 
     async def _discard(self, step: Discard) -> None:
         await self._lanes.stop(self._engine.stop, step.container, step.grace)
@@ -226,8 +219,13 @@ class Reconciler:
 
     async def _let_go(self, workload: Workload) -> None:
         """Nothing runs any more: take away a terminated one's volume, then note it."""
-        if workload.desired is Desired.TERMINATED and workload.needs.volume:
-            await asyncio.to_thread(shutil.rmtree, launch.volume_dir(self._podd, workload.id), True)
+        if workload.desired is Desired.TERMINATED and workload.kind is Kind.POD:
+            try:
+                await asyncio.to_thread(self._storage.remove, launch.volume_dir(self._podd, workload.id))
+            except VolumeError as error:
+                log.warning("volume not removed", workload=workload.id, reason=str(error))
+                await self._write(workloads.note_volume_stuck, workload, str(error), self._now())
+                return
         await self._write(workloads.note_gone, workload)
 
     def _last_lines(self, container: Container | None) -> str:

@@ -9,7 +9,8 @@ from podd.domain.account import Caller, require
 from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.template import checked_name
 from podd.domain.volume import NetworkVolume
-from podd.services.platform import SWEEP, Platform
+from podd.services import capacity
+from podd.services.platform import GROW, SWEEP, Platform
 from podd.store import volumes, workloads
 from podd.store.db import Reader, Tx
 
@@ -47,16 +48,18 @@ def create(
     data_center: str | None,
     now: int,
 ) -> NetworkVolume:
-    """A new volume. Raises Invalid, also for a data centre that is not this machine's."""
+    """A new volume. Raises Invalid, also for a data centre that is not this machine's, and NoCapacity."""
     require(caller, "volume.save")
     here = podd.settings.machine.data_center_id
     if data_center and data_center.upper() != here:
         raise Invalid(f"There is no data center {data_center!r}; the only one is {here}.")
+    checked = rules.checked_size(size)
+    capacity.check_disk(tx, podd, volume=checked)
     volume = NetworkVolume(
         id=ids.new_id(10),
         account_id=caller.account_id,
         name=checked_name(name),
-        size=rules.checked_size(size),
+        size=checked,
         created_at=now,
     )
     volumes.insert(tx, volume)
@@ -64,13 +67,18 @@ def create(
     return volume
 
 
-def change(tx: Tx, caller: Caller, volume_id: str, name: str | None, size: int | None) -> NetworkVolume:
-    """Rename a volume or let it grow. Raises NotFound, Invalid."""
+def change(
+    tx: Tx, podd: Platform, caller: Caller, volume_id: str, name: str | None, size: int | None
+) -> NetworkVolume:
+    """Rename a volume or let it grow, also while it is mounted. Raises NotFound, Invalid, NoCapacity."""
     found = own(tx, caller, volume_id, "save")
     if name is not None:
         volumes.change(tx, found.id, name=checked_name(name))
     if size is not None:
-        volumes.change(tx, found.id, size=rules.checked_size(size, found.size))
+        checked = rules.checked_size(size, found.size)
+        capacity.check_disk(tx, podd, volume=checked - found.size)
+        volumes.change(tx, found.id, size=checked, retry_at=0)
+        tx.ring(GROW)
     return own(tx, caller, volume_id)
 
 

@@ -28,9 +28,9 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     """One more worker that should run. Raises NoCapacity when there is no room for it."""
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
-    room = _room(tx, podd, endpoint)
-    make_room(tx, podd, room, now)
     needs = _needs(template)
+    room = _room(tx, podd, endpoint, needs.disk)
+    make_room(tx, podd, room, now)
     workload = Workload(
         id=ids.new_id(),
         kind=Kind.WORKER,
@@ -83,6 +83,7 @@ def remove(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
         desired=Desired.TERMINATED,
         frozen_at=None,
         grace=0 if worker.state is WorkerState.FROZEN else IDLE_STOP_GRACE,
+        retry_at=0,
         changed_at=now,
         changed_by=f"Stopped by {BY_PODD}",
     )
@@ -125,6 +126,15 @@ def restart(
     events.add(tx, worker.id, "restarted", why, now)
     tx.ring(RECONCILE)
     tx.ring(worker_bell(worker.id))
+
+
+def overfull(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
+    """It has filled its container disk, and the engine does not stop it: a fresh container for it, at once.
+    Its jobs go back as lost, or one that always does this would go round for ever."""
+    worker = workloads.worker(tx, workload.id)
+    assert worker is not None, "a workload of kind worker has its row"
+    jobs.give_back(tx, podd, worker.id, counted=True, now=now)
+    restart(tx, podd, worker, reason, now, grace=0)
 
 
 def move_on_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
@@ -216,7 +226,7 @@ def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
 
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
     """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
-    room = _room(tx, podd, endpoint)
+    room = _room(tx, podd, endpoint, worker.workload.needs.disk)
     make_room(tx, podd, room, now)
     _renew(
         tx,
@@ -246,9 +256,9 @@ def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
 # Private
 
 
-def _room(tx: Tx, podd: Platform, endpoint: Endpoint) -> capacity.Room:
+def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> capacity.Room:
     request = gpu_request(tx, podd, endpoint)
-    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker")
+    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker", disk=disk)
 
 
 def _needs(template: Template) -> Needs:

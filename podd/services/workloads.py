@@ -5,7 +5,7 @@ from podd.domain.container import Container
 from podd.domain.errors import NoCapacity
 from podd.domain.workload import Desired, Kind, Phase, Workload, retry_delay
 from podd.services import pods, workers
-from podd.services.platform import AUTOSCALE, RECONCILE, Platform
+from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Platform
 from podd.store import events, workloads
 from podd.store.db import Reader, Tx
 
@@ -112,6 +112,32 @@ def note_failure(tx: Tx, podd: Platform, workload: Workload, reason: str, at: in
     events.add(tx, workload.id, "not started", reason, at)
 
 
+def note_overfull(tx: Tx, podd: Platform, workload: Workload, used: int, at: int) -> None:
+    """It has written `used` bytes to its container disk, which is more than it has."""
+    now = current(tx, workload)
+    if now is None:
+        return
+    gb = f"{used / 2**30:.1f}"
+    reason = f"The container was ended: it wrote {gb} GB to its container disk of {now.needs.disk} GB."
+    if now.kind is Kind.POD:
+        pods.give_up(tx, podd, now, reason, at, grace=0)
+    else:
+        workers.overfull(tx, podd, now, reason, at)
+    tx.tell("container disk full", workload=now.id, used_gb=gb, disk_gb=now.needs.disk)
+    tx.ring(RECONCILE)
+
+
+def note_volume_stuck(tx: Tx, workload: Workload, reason: str, at: int) -> None:
+    """Its volume could not be removed, so a terminated workload stays in the books: try again, later each
+    time."""
+    now = workloads.get(tx, workload.id)
+    if now is None or now.desired is not Desired.TERMINATED:
+        return
+    failures = now.failures + 1 if now.reason else 1
+    workloads.change(tx, now.id, failures=failures, retry_at=at + retry_delay(failures), reason=reason)
+    events.add(tx, now.id, "not removed", reason, at)
+
+
 def note_port_taken(tx: Tx, podd: Platform, workload: Workload, at: int) -> None:
     """A host port of it is in use by something else: others are chosen, if there are any."""
     now = current(tx, workload)
@@ -130,6 +156,7 @@ def note_gone(tx: Tx, workload: Workload) -> None:
         return
     if now.desired is Desired.TERMINATED:
         workloads.delete(tx, now.id)
+        tx.ring(SWEEP)  # a deleted network volume may have waited for this
     else:
         workloads.change(
             tx, now.id, phase=Phase.NONE, container_id="", address="", started_at=None, exited_at=None

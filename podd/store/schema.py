@@ -257,6 +257,21 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0002_how_far_network_volumes_are(db: Database) -> None:
+    """`made` is the size in GB that a volume's files have by now, 0 before they are made; `problem`,
+    `failures` and `retry_at` are about the last try to grow or remove them."""
+    _script(
+        db,
+        """
+        ALTER TABLE network_volumes ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE network_volumes ADD COLUMN problem TEXT NOT NULL DEFAULT '';
+        ALTER TABLE network_volumes ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE network_volumes ADD COLUMN retry_at INTEGER NOT NULL DEFAULT 0
+        """,
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0004_networking_private_images(db: Database) -> None:
     """`private_images` names what was pulled with a credential, by reference and by the engine's id;
     `image_grants` who has shown that they may use it."""

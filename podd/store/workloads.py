@@ -91,6 +91,16 @@ def reserved_memory(db: Reader) -> int:
     return total
 
 
+def promised_disk(db: Reader) -> tuple[int, int]:
+    """GB of the container disks of what runs or should, and of the volumes of everything there is."""
+    row = db.row(
+        "SELECT COALESCE(SUM(CASE WHEN desired = 'RUNNING' THEN disk END), 0) AS disks, "
+        "COALESCE(SUM(CASE WHEN network_volume_id = '' THEN volume END), 0) AS volumes FROM workloads"
+    )
+    assert row is not None, "a sum has a row"
+    return row["disks"], row["volumes"]
+
+
 def delete(tx: Tx, workload_id: str) -> None:
     for table, column in (
         ("claims", "workload_id"),

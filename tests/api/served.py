@@ -35,7 +35,7 @@ from podd.services.telemetry import Telemetry
 from podd.store import gpus
 from podd.store.db import Store
 from podd.wakeups import Bells
-from tests.fakes import FakeEngine, ManualClock
+from tests.fakes import FakeEngine, FakeVolumes, ManualClock
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -240,7 +240,7 @@ class Served:
             operator_key_hash=key_hash(OPERATOR_KEY),
         )
         store.last_step = partial(billing.keep_up, podd=self.podd)
-        self.reconciler = Reconciler(self.podd, self.engine)
+        self.reconciler = Reconciler(self.podd, self.engine, FakeVolumes())
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)
         self._app = _app(

@@ -28,6 +28,7 @@ GREET = sh('echo "$GREETING"')
 TAKE_NOTES = sh('cat workspace/notes 2>/dev/null; echo "by $AUTHOR" >>workspace/notes')
 COUNT_STARTS = sh("echo start >>starts; wc -l <starts")
 TICK = sh("n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done")
+WRITE_3_MB = sh("head -c 3000000 /dev/zero >big; while :; do sleep 0.1; done")
 NOT_THERE = ("no-such-command", "--at-all")
 
 GO = ("touch", "go")
@@ -49,6 +50,7 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
         WAIT_FOR_GO: Behaviour(program=lambda c: c.say("one"), commands={GO: _go}),
         GREET: Behaviour(program=lambda c: c.say(dict(c.spec.env)["GREETING"]), exit_code=0),
         TAKE_NOTES: Behaviour(program=_take_notes, exit_code=0),
+        WRITE_3_MB: Behaviour(program=_write_3_mb),
         COUNT_STARTS: Behaviour(program=_StartCounter(), exit_code=0),
     }
 
@@ -56,6 +58,10 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
 def _count_to_five(container: Running) -> None:
     for number in range(1, 6):
         container.say(f"line {number}")
+
+
+def _write_3_mb(container: Running) -> None:
+    container.engine.written[container.spec.name] = 3_000_000
 
 
 def _both_streams(container: Running) -> None:

@@ -27,6 +27,7 @@ from tests.contract.programs import (
     TAKE_NOTES,
     TICK,
     WAIT_FOR_GO,
+    WRITE_3_MB,
 )
 from tests.contract.registry import Registry
 from tests.waiting import eventually
@@ -401,6 +402,18 @@ def test_stats_show_use_and_limit(bench: Bench) -> None:
     stats = bench.engine.stats(spec.name)
     assert stats.cpu_percent >= 0
     assert 0 < stats.memory_used < stats.memory_limit == 64 * 1024 * 1024
+
+
+def test_disk_use_is_what_a_running_container_wrote_to_its_own_disk(bench: Bench) -> None:
+    idle, busy, over = a_spec(), a_spec(WRITE_3_MB), a_spec(EXIT_0)
+    for spec in (idle, busy):
+        bench.engine.start(spec)
+    bench.finish(over)
+    eventually(lambda: bench.engine.disk_use()[busy.name] >= 3_000_000)
+    used = bench.engine.disk_use()
+    assert set(used) == {idle.name, busy.name}
+    assert used[busy.name] < 4_000_000
+    assert used[idle.name] < 1_000_000
 
 
 def test_stats_need_a_running_container(bench: Bench) -> None:

@@ -39,6 +39,7 @@ TEMPLATE = Template(
 )
 
 MACHINE = MachineFacts(
+    disk=1000,
     cloud_type="SECURE",
     data_center_id="LOCAL-1",
     country_code="XX",

@@ -89,7 +89,12 @@ class Daemon:
             "engine": engine,
             "log": {"format": "json"},
             # Enough for anything the tests start at once, whatever this machine has.
-            "machine": {"port_range": [first_port, first_port + 99], "memory_gb": 16, "vcpus": 8},
+            "machine": {
+                "port_range": [first_port, first_port + 99],
+                "memory_gb": 16,
+                "vcpus": 8,
+                "disk_gb": 10_000,
+            },
             "gpus": {"simulated": [{"type": "NVIDIA RTX A6000", "count": gpus}]} if gpus else {},
             # Clients of the tests are in a hurry.
             "limits": {**LIMITS, "queued_jobs": 0, "queued_jobs_per_worker": 0, **limits},

@@ -27,7 +27,18 @@ from podd.domain.worker import Worker
 from podd.domain.workload import Workload
 from podd.ids import DerivedKeys, key_hash
 from podd.sealing import Sealer
-from podd.services import accounts, autoscale, billing, dispatch, endpoints, jobs, pods, templates
+from podd.services import (
+    accounts,
+    autoscale,
+    billing,
+    container_disks,
+    dispatch,
+    endpoints,
+    jobs,
+    pods,
+    templates,
+    volume_files,
+)
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import AUTOSCALE, RECONCILE, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -37,7 +48,7 @@ from podd.store import jobs as job_rows
 from podd.store import workloads as rows
 from podd.store.db import Reader, Store, Tx
 from podd.wakeups import Bells, Listener
-from tests.fakes import FakeEngine, ManualClock
+from tests.fakes import FakeEngine, FakeVolumes, ManualClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -181,6 +192,7 @@ class Lab:
         self.boot_id = "the first boot"
         self.clock = ManualClock()
         self.engine = MortalEngine(images=[IMAGE], clock=self.clock)
+        self.volumes = FakeVolumes()
         self._rung: list[str] = []
         self._runner = asyncio.Runner()
         self._start()
@@ -369,6 +381,12 @@ class Lab:
     def scale(self) -> None:
         self.run(autoscale.tick(self.podd, self.now))
 
+    def tend_volumes(self) -> None:
+        self.run(volume_files.tick(self.podd, self.volumes, self.now))
+
+    def watch_disks(self) -> None:
+        self.run(container_disks.tick(self.podd, self.engine, self.now))
+
     def settle(self) -> None:
         """Let all ticks run, again and again, until nothing more happens at this time."""
         with self.bells.listen(RECONCILE, AUTOSCALE) as bell:
@@ -441,7 +459,7 @@ class Lab:
             boot_id=self.boot_id,
         )
         store.last_step = lambda tx: billing.keep_up(tx, self.podd)
-        self.reconciler = Reconciler(self.podd, self.engine)
+        self.reconciler = Reconciler(self.podd, self.engine, self.volumes)
 
     def _hear(self, bells: list[str]) -> None:
         self._rung += bells

@@ -201,7 +201,7 @@ def test_active_workers_have_their_discount_and_those_above_the_minimum_have_not
 def test_a_network_volume_is_charged_from_its_making_to_its_deletion_at_its_size(lab: Lab) -> None:
     made = lab.do(volumes.create, lab.podd, lab.caller, "data", 100, None, lab.now)
     lab.pass_time(hours=10)
-    lab.do(volumes.change, lab.caller, made.id, None, 2000)
+    lab.do(volumes.change, lab.podd, lab.caller, made.id, None, 2000)
     lab.pass_time(hours=10)
     lab.do(volumes.delete, lab.caller, made.id, lab.now)
     lab.pass_time(hours=10)

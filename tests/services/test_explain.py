@@ -17,6 +17,7 @@ def test_a_stopped_pod_is_told_what_it_would_need_and_who_holds_it_in_counts(lab
 
     assert sentences[0] == "It is stopped; nothing runs for it."
     assert any("1 held by on-demand pods" in sentence for sentence in sentences)
+    assert any(sentence.startswith("It wants 50 GB of container disk") for sentence in sentences)
 
 
 def test_an_unknown_pod_is_not_explained(lab: Lab) -> None:

@@ -65,15 +65,15 @@ def test_a_volume_in_use_is_not_deleted_and_then_its_files_are(lab: Lab) -> None
     lab.do(volumes.delete, lab.caller, made.id, lab.now)
     assert SWEEP in lab.rung
     assert lab.ask(volumes.listed, lab.caller) == []
-    lab.run(lab.reconciler.sweep_volumes())
+    lab.tend_volumes()
     assert not directory.exists()
 
 
 def test_a_volume_grows_and_does_not_shrink(lab: Lab) -> None:
     made = volume(lab, size=10)
-    assert lab.do(volumes.change, lab.caller, made.id, "new name", 20).size == 20
+    assert lab.do(volumes.change, lab.podd, lab.caller, made.id, "new name", 20).size == 20
     with pytest.raises(Invalid, match="must not shrink"):
-        lab.do(volumes.change, lab.caller, made.id, "other name", 19)
+        lab.do(volumes.change, lab.podd, lab.caller, made.id, "other name", 19)
     assert lab.ask(volumes.own, lab.caller, made.id).name == "new name"
 
 

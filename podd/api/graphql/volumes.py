@@ -35,7 +35,12 @@ async def update_network_volume(_root: object, info: GraphQLResolveInfo, input: 
     context: Call = info.context
     data = inputs.required(input)
     changed = await context.write(
-        volumes.change, context.caller, data["id"], data.get("name") or None, data.get("size") or None
+        volumes.change,
+        context.api.podd,
+        context.caller,
+        data["id"],
+        data.get("name") or None,
+        data.get("size") or None,
     )
     return show_volume(context, changed)
 

@@ -69,7 +69,10 @@ async def _change(
     call: Call, network_volume_id: str, data: wire.NetworkVolumeUpdateInput | None
 ) -> wire.NetworkVolume:
     wish = data or wire.NetworkVolumeUpdateInput()
-    return _view(call, await call.write(volumes.change, call.caller, network_volume_id, wish.name, wish.size))
+    return _view(
+        call,
+        await call.write(volumes.change, call.api.podd, call.caller, network_volume_id, wish.name, wish.size),
+    )
 
 
 def _view(call: Call, volume: NetworkVolume) -> wire.NetworkVolume:

@@ -66,7 +66,9 @@ async def update_volume(
     call: Call, volume_id: str, wish: wire.UpdateNetworkVolumeRequest
 ) -> wire.NetworkVolume:
     """Rename a network volume or let it grow."""
-    return _view(call, await call.write(volumes.change, call.caller, volume_id, wish.name, wish.size))
+    return _view(
+        call, await call.write(volumes.change, call.api.podd, call.caller, volume_id, wish.name, wish.size)
+    )
 
 
 @operation(HttpMethod.DELETE, *_ONE, id="deleteNetworkVolume", status=204)
