@@ -218,6 +218,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     machine: Machine = Machine()
     public_url: str = ""
+    accelerate_workers: bool = True
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
     prices: Prices = Prices()

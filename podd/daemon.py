@@ -18,7 +18,7 @@ import psutil
 import structlog
 import uvloop
 
-from podd import __version__
+from podd import __version__, accelerator
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
@@ -96,6 +96,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         ways_in = open_ways_in(settings, info)
         for listener in ways_in.sockets:
             closing.callback(listener.close)
+        hook = await asyncio.to_thread(accelerator.install, settings.data_dir)
         podd = Platform(
             settings=settings,
             catalogue=known,
@@ -108,6 +109,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             worker_url=ways_in.worker_url,
             booted_at=clock.now(),
             operator_key_hash=identity.operator_key_hash,
+            accelerator=hook if settings.accelerate_workers else None,
         )
         await _take_stock(podd, probe)
         if nvml.problem:

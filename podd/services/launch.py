@@ -12,6 +12,9 @@ from podd.store.db import Reader
 
 LOOPBACK = "127.0.0.1"
 
+ACCELERATOR = "/opt/podd/accelerator"
+"""Where workers' containers see the accelerator's hook."""
+
 
 def volume_dir(podd: Platform, workload_id: str) -> Path:
     return podd.volumes / workload_id
@@ -32,6 +35,7 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
     env = {**own, **_common_env(db, podd, workload)}
     if workload.kind is Kind.WORKER:
         env = {**_worker_defaults(), **env, **_worker_env(db, podd, workload)}
+    hook = _hook(podd, workload, env)
     return ContainerSpec(
         workload_id=workload.id,
         generation=workload.generation,
@@ -41,7 +45,8 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         command=needs.command,
         env=tuple(sorted(env.items())),
         gpus=workload.gpus,
-        mounts=_mounts(podd, workload),
+        search_paths=tuple(("PYTHONPATH", mount.target) for mount in hook),
+        mounts=_mounts(podd, workload) + hook,
         ports=_bindings(podd, workload),
         cpus=needs.cpus,
         memory=needs.memory,
@@ -56,6 +61,13 @@ def _mounts(podd: Platform, workload: Workload) -> tuple[Mount, ...]:
     if needs.volume:
         return (Mount(str(volume_dir(podd, workload.id)), needs.volume_path),)
     return ()
+
+
+def _hook(podd: Platform, workload: Workload, env: dict[str, str]) -> tuple[Mount, ...]:
+    """The accelerator for the worker SDK, unless the endpoint's environment says PODD_ACCELERATE=0."""
+    if workload.kind is not Kind.WORKER or podd.accelerator is None or env.get("PODD_ACCELERATE") == "0":
+        return ()
+    return (Mount(str(podd.accelerator), ACCELERATOR, read_only=True),)
 
 
 def _bindings(podd: Platform, workload: Workload) -> tuple[PortBinding, ...]:

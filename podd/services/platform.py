@@ -43,7 +43,8 @@ class Host:
 
 @dataclass(frozen=True)
 class Platform:
-    """`worker_url` is where containers reach this daemon; `booted_at` when it started."""
+    """`worker_url` is where containers reach this daemon; `booted_at` when it started; `accelerator` the
+    directory with the hook for workers' Python, None for no hook."""
 
     settings: Settings
     catalogue: Catalogue
@@ -56,6 +57,7 @@ class Platform:
     worker_url: str
     booted_at: int
     operator_key_hash: str
+    accelerator: Path | None = None
 
     @property
     def volumes(self) -> Path:

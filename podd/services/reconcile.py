@@ -176,7 +176,8 @@ class Reconciler:
 
         def run() -> Container:
             for mount in spec.mounts:
-                launch.make_volume(mount.source)
+                if not mount.read_only:
+                    launch.make_volume(mount.source)
             return self._engine.start(spec)
 
         return await asyncio.to_thread(run)
