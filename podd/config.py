@@ -175,6 +175,12 @@ class Limits(_Section):
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800
     cancel_grace_seconds: Seconds = 10
+    worker_silence_seconds: Seconds = 40
+    take_crossing_seconds: Seconds = 2
+    old_sdk_take_crossing_seconds: Seconds = 10
+    stop_again_seconds: Seconds = 2
+    past_worker_keys: Annotated[int, Field(ge=0)] = 20
+    clock_jump_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5

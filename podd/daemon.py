@@ -38,6 +38,7 @@ from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
+from podd.services.timekeeping import Timekeeper
 from podd.store import gpus, jobs, meta
 from podd.store.db import Store, Tx
 from podd.wakeups import Bells
@@ -50,6 +51,9 @@ LEAVE_AFTER = 10
 class WallClock:
     def now(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns() // 1_000_000
 
 
 def serve(settings: Settings) -> None:
@@ -153,7 +157,11 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def look_at_gpus(_now: int) -> None:
         await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
 
-    async def look_at_jobs(now: int) -> None:
+    timekeeper = Timekeeper(podd)
+
+    async def look_at_jobs(_now: int) -> None:
+        await timekeeper.tick()
+        now = podd.clock.now()
         await podd.store.write(dispatch.tick, podd, now)
 
     async def look_at_pods(now: int) -> None:

@@ -155,3 +155,6 @@ class GpuUse:
 class Clock(Protocol):
     def now(self) -> int:
         """Epoch milliseconds."""
+
+    def monotonic(self) -> int:
+        """Milliseconds that pass evenly, while the machine is awake, whatever is done to the clock."""

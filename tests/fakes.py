@@ -34,9 +34,19 @@ class ManualClock(Clock):
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._now = now
+        self._jumped = 0
 
     def now(self) -> int:
         return self._now
+
+    def monotonic(self) -> int:
+        return self._now - self._jumped
+
+    def jump(self, *, hours: float) -> None:
+        """Somebody sets the clock (back, if negative), or the machine sleeps: no time passes for podd."""
+        jump = round(hours * 3_600_000)
+        self._now += jump
+        self._jumped += jump
 
     def set(self, now: int) -> None:
         self._now = now

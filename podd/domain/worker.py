@@ -17,7 +17,9 @@ class WorkerState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """`ready_at`: its first job-take. `idle_since`: since when it holds no job. `held`: jobs it has now.
-    `doors_closed`: it gets no more jobs. `crashes` in a row; `unhealthy_until` when it is tried again."""
+    `doors_closed`: it gets no more jobs. `crashes` in a row; `unhealthy_until` when it is tried again.
+    `loop_seen_at`: its main loop last asked or told something; `pinged_at`: it last pinged, from another
+    process, which goes on when the main loop is blocked."""
 
     workload: Workload
     endpoint_id: str
@@ -29,6 +31,8 @@ class Worker:
     crashes: int = 0
     unhealthy_until: int | None = None
     gave_up: bool = False
+    loop_seen_at: int | None = None
+    pinged_at: int | None = None
 
     @property
     def id(self) -> str:

@@ -254,3 +254,15 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
         CREATE INDEX events_by_subject ON events (subject, id);
         """,
     )
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def m0009_when_workers_were_heard(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE workers ADD COLUMN loop_seen_at INTEGER;
+        ALTER TABLE workers ADD COLUMN pinged_at INTEGER;
+        ALTER TABLE jobs ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+        """,
+    )
