@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ def act(job: Job) -> Any:
         return {"pid": os.getpid(), "jobs": _jobs_done, "refresh_worker": bool(wish.get("refresh"))}
     if wish.get("tell environment"):
         return {name: value for name, value in os.environ.items() if name.startswith("RUNPOD_")}
+    if wish.get("tell sdk"):
+        job_loop = sys.modules["runpod.serverless.modules.rp_scale"]
+        accelerated = any(name.startswith("_podd") for name in vars(job_loop))
+        return {"version": runpod.version.__version__, "accelerated": accelerated, "path": sys.path}
     if wish.get("set"):
         return {1, 2, 3}
     if wish.get("not a number"):
@@ -51,6 +56,8 @@ async def ready(job: Job) -> Any:
     """Many jobs at a time, none of which blocks the others."""
     wish = job["input"]
     if isinstance(wish, dict):
+        if "begin" in wish:
+            Path(wish["begin"]).touch()
         await asyncio.sleep(wish.get("sleep", 0))
         if "until" in wish:
             await asyncio.to_thread(wait_for, wish["until"])
@@ -63,6 +70,12 @@ def busy(job: Job) -> Any:
     if isinstance(wish, dict):
         time.sleep(wish.get("sleep", 0))
     return act(job)
+
+
+def parts(job: Job) -> Iterator[Any]:
+    """A result in parts."""
+    for number in range(job["input"]["parts"]):
+        yield {"part": number}
 
 
 def telling(job: Job) -> Any:
@@ -83,6 +96,7 @@ HANDLERS: dict[str, dict[str, Any]] = {
     "single": {"handler": ready},
     "busy": {"handler": busy},
     "telling": {"handler": telling},
+    "parts": {"handler": parts, "return_aggregate_stream": True},
     "fresh": {"handler": busy, "refresh_worker": True},
 }
 
