@@ -632,6 +632,20 @@ def test_an_even_clock_moves_nothing(crew: Crew) -> None:
     assert lab.job(job).taken_at == taken.taken_at
 
 
+def test_84_an_orphan_that_goes_on_pinging_keeps_a_job_no_longer_than_it_may_run(crew: Crew) -> None:
+    """The main process died behind a shell that did not: the container runs, its pings name the job."""
+    lab, worker = crew
+    [job] = queue(lab, worker, 1, executionTimeout=60_000)
+    lab.take_one(worker)
+    blocked(lab, worker, job, seconds=50)
+    assert lab.status(job) is IN_PROGRESS
+    blocked(lab, worker, job, seconds=10)
+    assert (lab.status(job), lab.job(job).error) == (FAILED, "executionTimeout exceeded")
+    after = lab.workload(worker.id)
+    assert after is not None
+    assert after.generation == worker.workload.generation + 1
+
+
 # Stopping jobs
 
 
