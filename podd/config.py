@@ -203,6 +203,12 @@ class Limits(_Section):
     unused_endpoint_off_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     flashboot_memory_gb: Annotated[int, Field(ge=0)] | None = None
     thaw_timeout_seconds: Seconds = 30
+    worker_silence_seconds: Seconds = 40
+    take_crossing_seconds: Seconds = 2
+    old_sdk_take_crossing_seconds: Seconds = 10
+    stop_again_seconds: Seconds = 2
+    past_worker_keys: Annotated[int, Field(ge=0)] = 20
+    clock_jump_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5
@@ -320,6 +326,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     machine: Machine = Machine()
     public_url: str = ""
+    accelerate_workers: bool = True
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
     rates: Rates = Rates()

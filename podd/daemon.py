@@ -19,7 +19,7 @@ import psutil
 import structlog
 import uvloop
 
-from podd import __version__
+from podd import __version__, accelerator
 from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
@@ -51,6 +51,7 @@ from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
+from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Outbox
 from podd.store import gpus, jobs, meta, sealed
 from podd.store.db import Store, Tx
@@ -118,6 +119,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         ways_in = open_ways_in(settings, info)
         for listener in ways_in.sockets:
             closing.callback(listener.close)
+        hook = await asyncio.to_thread(accelerator.install, settings.data_dir)
         podd = Platform(
             settings=settings,
             catalogue=known,
@@ -131,6 +133,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             booted_at=clock.now(),
             operator_key_hash=identity.operator_key_hash,
             boot_id=await asyncio.to_thread(_boot_id),
+            accelerator=hook if settings.accelerate_workers else None,
         )
         store.last_step = partial(billing.keep_up, podd=podd)
         await _take_stock(podd, probe)
@@ -194,7 +197,11 @@ async def _at_work(
     async def look_at_gpus(_now: int) -> None:
         await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
 
-    async def look_at_jobs(now: int) -> None:
+    timekeeper = Timekeeper(podd)
+
+    async def look_at_jobs(_now: int) -> None:
+        await timekeeper.tick()
+        now = podd.clock.now()
         await podd.store.write(dispatch.tick, podd, now)
 
     async def look_at_pods(now: int) -> None:

@@ -39,22 +39,26 @@ class ManualClock(Clock):
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._now = now
-        self._monotonic = 1_000_000
+        self._jumped = 0
 
     def now(self) -> int:
         return self._now
 
     def monotonic(self) -> int:
-        return self._monotonic
+        return self._now - self._jumped
+
+    def jump(self, *, hours: float) -> None:
+        """Somebody sets the clock (back, if negative), or the machine sleeps: no time passes for podd."""
+        jump = round(hours * 3_600_000)
+        self.set(self._now + jump)
 
     def set(self, now: int) -> None:
-        """The clock on the wall is set; no time passes."""
+        """As `jump`, to a time."""
+        self._jumped += now - self._now
         self._now = now
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> int:
-        passed = round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
-        self._now += passed
-        self._monotonic += passed
+        self._now += round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
         return self._now
 
 

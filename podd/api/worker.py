@@ -7,6 +7,7 @@ result, a 5xx makes it try again, so whatever is merely late or repeated is answ
 
 import asyncio
 import json
+import re
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -53,14 +54,17 @@ async def stops(request: AnyRequest, endpoint_id: FromPath[str], worker_id: From
     """Jobs the worker should stop, as soon as there are any."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
     hold = api.podd.settings.limits.take_hold_seconds
+    again = False
     async with waiting(api.podd.bells, [worker_bell(worker_id)], hold, request.receive) as wait:
         while True:
-            found = await _ask(api, api.podd.store.write(dispatch.to_stop, api.podd, badge, api.now))
+            question = api.podd.store.write(dispatch.to_stop, api.podd, badge, api.now, again=again)
+            found = await _ask(api, question)
             if isinstance(found, Refused):
                 await _refuse(api)
                 return _nothing()
             if found:
                 return _json(json.dumps({"jobsToStop": found}))
+            again = True
             if not await wait.rung():
                 return _nothing()
 
@@ -117,7 +121,14 @@ HANDLERS = [take, take_batch, stops, done, stream, ping]
 
 
 def _badge(request: AnyRequest, endpoint_id: str, worker_id: str) -> Badge:
-    return Badge(endpoint_id, worker_id, next(iter(presented_keys(request.scope)), ""))
+    key = next(iter(presented_keys(request.scope)), "")
+    return Badge(endpoint_id, worker_id, key, old_sdk=_is_old(request.headers.get("user-agent", "")))
+
+
+def _is_old(agent: str) -> bool:
+    """Whether it is a worker SDK before 1.7."""
+    version = re.match(r"RunPod-Python-SDK/(\d+)\.(\d+)", agent)
+    return version is not None and (int(version[1]), int(version[2])) < (1, 7)
 
 
 async def _hold_for_jobs(request: AnyRequest, badge: Badge, limit: int) -> list[Job]:
@@ -126,17 +137,19 @@ async def _hold_for_jobs(request: AnyRequest, badge: Badge, limit: int) -> list[
     holds_nothing = request.query_params.get("job_in_progress") == "0"
     bells = [worker_bell(badge.worker_id), queue_bell(badge.endpoint_id)]
     hold = api.podd.settings.limits.take_hold_seconds
+    again = False
     async with waiting(api.podd.bells, bells, hold, request.receive) as wait:
         while True:
-            found = await _ask(
-                api, api.podd.store.write(dispatch.take, api.podd, badge, limit, holds_nothing, api.now)
+            question = api.podd.store.write(
+                dispatch.take, api.podd, badge, limit, holds_nothing and not again, api.now, again=again
             )
+            found = await _ask(api, question)
             if isinstance(found, Refused):
                 await _refuse(api)
                 return []
             if found:
                 return await _unless_gone(api, wait, found)
-            holds_nothing = False
+            again = True
             if not await wait.rung():
                 return []
 

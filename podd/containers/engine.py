@@ -348,7 +348,8 @@ class DockerEngine(Engine):
 
     def _create(self, spec: ContainerSpec) -> Json:
         """The container of this name as it is now: a new one, or the one that an earlier start has left."""
-        body = asks.create_body(spec, self._instance, self._known_features(), self._settings)
+        image_env = self._image_env(spec.image) if spec.search_paths else []
+        body = asks.create_body(spec, self._instance, self._known_features(), self._settings, image_env)
         with self._networks.joining(spec.network), self._connection.api(answers.create_failure) as api:
             create: Callable[[Json, str], Json] = api.create_container_from_config
             try:
@@ -357,6 +358,17 @@ class DockerEngine(Engine):
                 if error.status_code != 409:
                     raise
         return self._adopt(spec.name)
+
+    def _image_env(self, image: str) -> Sequence[str]:
+        with self._connection.api() as api:
+            try:
+                inspect: Callable[[str], Json] = api.inspect_image
+                inspected = inspect(image)
+            except APIError as error:
+                if error.status_code != 404:
+                    raise
+                return []  # creating the container says what is missing
+        return (inspected.get("Config") or {}).get("Env") or []
 
     def _adopt(self, name: str) -> Json:
         """The container that has this name already. The engine takes the name first: while somebody else's

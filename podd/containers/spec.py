@@ -6,11 +6,12 @@ Pure: no client, no I/O. What the engine answers is read in `answers`.
 import base64
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from podd.config import Containers
-from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth
+from podd.domain.container import ContainerSpec, GpuRef, Mount, PortBinding, RegistryAuth, with_search_paths
 
 Json = dict[str, Any]
 
@@ -72,13 +73,18 @@ def network_options(default_bridge: Json, bridge: str, key: str) -> dict[str, st
 
 
 def create_body(
-    spec: ContainerSpec, instance: str, features: Features, settings: Containers = DEFAULTS
+    spec: ContainerSpec,
+    instance: str,
+    features: Features,
+    settings: Containers = DEFAULTS,
+    image_env: Iterable[str] = (),
 ) -> Json:
-    """The body of the create call for `spec`."""
+    """The body of the create call for `spec`. `image_env`, lines of `NAME=value`, is what search paths go in
+    front of."""
     body: Json = {
         "Image": spec.image,
         "Hostname": spec.workload_id,
-        "Env": [f"{name}={value}" for name, value in spec.env],
+        "Env": [f"{name}={value}" for name, value in _env(spec, image_env).items()],
         "Labels": labels(spec, instance),
         "ExposedPorts": {_port(p): {} for p in spec.ports},
         "StopSignal": "SIGTERM",
@@ -135,6 +141,13 @@ def registry_header(auth: RegistryAuth | None) -> dict[str, str]:
 def seconds(nanoseconds: int) -> str:
     """A moment as the engine's `since` parameters take it: a float would lose the last digits."""
     return f"{nanoseconds // 1_000_000_000}.{nanoseconds % 1_000_000_000:09d}"
+
+
+def _env(spec: ContainerSpec, image_env: Iterable[str]) -> dict[str, str]:
+    own = dict(spec.env)
+    of_image = dict(line.partition("=")[::2] for line in image_env)
+    found = {name: own.get(name, of_image.get(name, "")) for name, _ in spec.search_paths}
+    return own | with_search_paths(found, spec.search_paths)
 
 
 def _host_config(spec: ContainerSpec, instance: str, features: Features, settings: Containers) -> Json:

@@ -4,6 +4,7 @@ A container belongs to one generation of one workload. Its name is made from bot
 is recognised by the engine itself, even when the daemon died in between.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -55,9 +56,11 @@ class RegistryAuth:
 class ContainerSpec:
     """Everything an engine needs to run one container.
 
-    `command` replaces the image's own command when not empty, `entrypoint` likewise. `cpus` is a
-    share in cores, `memory` in MiB, `disk` in GB (None: no limit asked for). Containers of one `network`
-    reach each other, by `names`; those of different ones do not, nor those of none.
+    `command` replaces the image's own command when not empty, `entrypoint` likewise. `search_paths` are
+    pairs of an environment variable that holds a list of directories, such as PYTHONPATH, and a directory
+    inside the container that goes before what `env`, or else the image, has there. `cpus` is a share in
+    cores, `memory` in MiB, `disk` in GB (None: no limit asked for). Containers of one `network` reach each
+    other, by `names`; those of different ones do not, nor those of none.
     """
 
     workload_id: str
@@ -67,6 +70,7 @@ class ContainerSpec:
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    search_paths: tuple[tuple[str, str], ...] = ()
     gpus: tuple[GpuRef, ...] = ()
     mounts: tuple[Mount, ...] = ()
     ports: tuple[PortBinding, ...] = ()
@@ -102,6 +106,14 @@ class Container:
     finished_at: int | None = None
     address: str = ""
     error: str = ""
+
+
+def with_search_paths(env: Mapping[str, str], search_paths: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The environment with each directory in front of what its variable says."""
+    paths = {
+        name: f"{directory}:{env[name]}" if env.get(name) else directory for name, directory in search_paths
+    }
+    return {**env, **paths}
 
 
 def container_name(workload_id: str, generation: int) -> str:

@@ -19,7 +19,9 @@ class WorkerState(StrEnum):
 class Worker:
     """`ready_at`: its first job-take. `idle_since`: since when it holds no job. `held`: jobs it has now.
     `doors_closed`: it gets no more jobs. `leaving`: why it goes once it holds none. `crashes` in a row;
-    `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze."""
+    `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze.
+    `loop_seen_at`: its main loop last asked or told something; `pinged_at`: it last pinged, from another
+    process, which goes on when the main loop is blocked."""
 
     workload: Workload
     endpoint_id: str
@@ -33,6 +35,8 @@ class Worker:
     crashes: int = 0
     unhealthy_until: int | None = None
     gave_up: bool = False
+    loop_seen_at: int | None = None
+    pinged_at: int | None = None
 
     @property
     def id(self) -> str:

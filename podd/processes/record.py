@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from podd.domain.container import Container, ContainerSpec, ContainerState
+from podd.domain.container import Container, ContainerSpec, ContainerState, with_search_paths
 from podd.ports import StartRefused
 from podd.processes.shim import SPEC, STATE, identity, stopped, write_json
 
@@ -115,7 +115,9 @@ def write(directory: Path, spec: ContainerSpec, instance: str, container_id: str
 def environment(spec: ContainerSpec, files: Path, path: str) -> dict[str, str]:
     """The spec's, and what a process needs that a container would have: nothing else of the daemon's own."""
     ports = {f"PODD_HOST_PORT_{port.container}": str(port.host) for port in spec.ports}
-    return {"PATH": path, "HOME": str(files)} | ports | dict(spec.env) | {"PODD_ROOT": str(files)}
+    env = {"PATH": path, "HOME": str(files)} | ports | dict(spec.env) | {"PODD_ROOT": str(files)}
+    here = ((name, str(files / directory.lstrip("/"))) for name, directory in spec.search_paths)
+    return with_search_paths(env, here)
 
 
 def link_mounts(files: Path, spec: ContainerSpec) -> None:

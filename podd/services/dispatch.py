@@ -19,24 +19,15 @@ from podd.store import chunks, events, jobs, measures, workloads
 from podd.store.db import Reader, Tx
 from podd.store.workloads import Door
 
-SETTLING = 2_000
-"""A take request that says "I hold nothing" may have crossed with a hand-out this young (ms)."""
-
-STOP_AGAIN_AFTER = 2_000
-"""A worker is told once more to stop a job when it has not let go of it after this long (ms)."""
-
-
-PAST = 20
-"""Containers of a worker's past whose keys are still told from wrong ones."""
-
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """Who a worker's request says it comes from."""
+    """Who a worker's request says it comes from. An `old_sdk` may ask again before it notes what it got."""
 
     endpoint_id: str
     worker_id: str
     key: str
+    old_sdk: bool = False
 
 
 def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
@@ -46,7 +37,8 @@ def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
     if door is None or door.endpoint_id != badge.endpoint_id:
         raise Unauthenticated("invalid api key")
     shown = badge.key.encode()
-    for generation in range(door.generation, max(door.generation - PAST, 0), -1):
+    oldest = door.generation - 1 - podd.settings.limits.past_worker_keys
+    for generation in range(door.generation, max(oldest, 0), -1):
         if hmac.compare_digest(shown, podd.keys.worker(badge.worker_id, generation).encode()):
             return door if generation == door.generation else None
     raise Unauthenticated("invalid api key")
@@ -58,13 +50,20 @@ class Refused:
 
 
 def take(
-    tx: Tx, podd: Platform, badge: Badge, limit: int, holds_nothing: bool, now: int
+    tx: Tx,
+    podd: Platform,
+    badge: Badge,
+    limit: int,
+    holds_nothing: bool,
+    now: int,
+    *,
+    again: bool = False,
 ) -> list[Job] | Refused:
     """Hand the next jobs to a worker, at most `limit`; an empty list when none is due.
 
     `holds_nothing` is the worker's own word that it has no job: any that podd still counts as handed to it
-    is lost, and goes back to the queue first. The first take of a container ends its cold start. Raises
-    Unauthenticated.
+    is lost, and goes back to the queue first. `again`: for a request that has been held since, which shows
+    no new life. The first take of a container ends its cold start. Raises Unauthenticated.
     """
     door = admit(tx, podd, badge)
     worker_id = badge.worker_id
@@ -75,8 +74,10 @@ def take(
         events.add(tx, worker_id, "ready", "the worker asked for its first job", now)
         _measure_cold_start(tx, worker_id, now)
         tx.ring(AUTOSCALE)
+    if not again:
+        jobs.note_loop_seen(tx, worker_id, now)
     if holds_nothing:
-        _recover(tx, podd, worker_id, now)
+        _recover(tx, podd, badge, now)
     if door.closed:
         workers.move_on_when_empty(tx, podd, worker_id, now)
         return Refused()
@@ -94,6 +95,7 @@ def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, parts: list[str], n
     it has not are accepted and change nothing. Raises Unauthenticated."""
     if admit(tx, podd, badge) is None:
         return
+    jobs.note_loop_seen(tx, badge.worker_id, now, seen_before=now - jobs.LATELY)
     if all(chunks.add(tx, badge.worker_id, job_id, part) for part in parts):
         jobs.note_seen_lately(tx, job_id, now)
         tx.ring(job_bell(job_id))
@@ -123,6 +125,8 @@ def post(tx: Tx, podd: Platform, badge: Badge, job_id: str, posted: Progress | R
     if admit(tx, podd, badge) is None:
         return
     worker_id = badge.worker_id
+    if isinstance(posted, Result):  # progress comes from another thread, also while the main loop is blocked
+        jobs.note_loop_seen(tx, worker_id, now)
     job = _held_job(tx, worker_id, job_id)
     if job is None:
         jobs.note_stopped(tx, worker_id, job_id)
@@ -145,13 +149,15 @@ def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str
         end(tx, podd, job, JobStatus.FAILED, error=reason, now=now)
 
 
-def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int) -> list[str] | Refused:
-    """Jobs the worker should stop and was not told about just now. One that is to leave is told as well, but
-    not kept waiting. Raises Unauthenticated."""
+def to_stop(tx: Tx, podd: Platform, badge: Badge, now: int, *, again: bool = False) -> list[str] | Refused:
+    """Jobs the worker should stop and was not told about just now; `again` as for `take`. One that is to
+    leave is told as well, but not kept waiting. Raises Unauthenticated."""
     door = admit(tx, podd, badge)
     if door is None or door.frozen_at is not None:
         return Refused()
-    stops = jobs.send_stops(tx, badge.worker_id, now, sent_before=now - STOP_AGAIN_AFTER)
+    if not again:
+        jobs.note_loop_seen(tx, badge.worker_id, now)
+    stops = jobs.send_stops(tx, badge.worker_id, now, sent_before=now - _stop_again(podd))
     leaving = door.closed or door.desired is not Desired.RUNNING
     return stops or (Refused() if leaving else [])
 
@@ -162,6 +168,7 @@ def ping(tx: Tx, podd: Platform, badge: Badge, job_ids: list[str], now: int) -> 
     if admit(tx, podd, badge) is None:
         return
     worker_id = badge.worker_id
+    workloads.change_worker(tx, worker_id, pinged_at=now)
     jobs.note_seen(tx, worker_id, job_ids, now)
     for job_id in jobs.stops_sent(tx, worker_id):
         if job_id not in job_ids:
@@ -173,13 +180,13 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     for job in jobs.expired(tx, now):
         end(tx, podd, job, JobStatus.TIMED_OUT, error=rules.EXPIRED_MESSAGE, now=now)
     _end_overtime(tx, podd, now)
-    silence = max(40_000, int(podd.settings.limits.ping_interval_seconds * 4000))
-    if now - podd.booted_at > silence:
-        _lose_silent(tx, podd, now - silence, now)
+    limits = podd.settings.limits
+    silence = int(max(limits.worker_silence_seconds, limits.ping_interval_seconds * 4) * 1000)
+    _lose_silent(tx, podd, now - silence, now)
     # The SDK passes over a stop for a job that it has only just got: such a worker is told again.
-    for worker_id in jobs.deaf_workers(tx, asked_before=now - STOP_AGAIN_AFTER):
+    for worker_id in jobs.deaf_workers(tx, asked_before=now - _stop_again(podd)):
         tx.ring(worker_bell(worker_id))
-    grace = int(podd.settings.limits.cancel_grace_seconds * 1000)
+    grace = int(limits.cancel_grace_seconds * 1000)
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
     jobs.forget(tx, now)
@@ -204,14 +211,20 @@ def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:
         measures.note(tx, worker.endpoint_id, {Measure.COLD_START: now - began}, now)
 
 
-def _recover(tx: Tx, podd: Platform, worker_id: str, now: int) -> None:
+def _stop_again(podd: Platform) -> int:
+    return int(podd.settings.limits.stop_again_seconds * 1000)
+
+
+def _recover(tx: Tx, podd: Platform, badge: Badge, now: int) -> None:
+    worker_id, limits = badge.worker_id, podd.settings.limits
+    crossing = limits.old_sdk_take_crossing_seconds if badge.old_sdk else limits.take_crossing_seconds
+    recent = now - int(crossing * 1000)
     for held in jobs.held_by(tx, worker_id):
-        if held.taken_at > now - SETTLING:
+        if held.taken_at > recent:
             continue
         # A hand-out that podd's own restart cut off is not the job's fault.
-        counted = held.taken_at >= podd.booted_at
-        lose(tx, podd, held, counted=counted, now=now)
-    jobs.note_all_stopped(tx, worker_id, asked_before=now - SETTLING)
+        lose(tx, podd, held, counted=not held.adopted, now=now)
+    jobs.note_all_stopped(tx, worker_id, asked_before=recent)
     door = workloads.door(tx, worker_id)
     if door is not None and door.idle_since is None:
         note_idle(tx, worker_id, now)

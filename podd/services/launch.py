@@ -16,6 +16,9 @@ from podd.store.db import Reader
 
 LOOPBACK = "127.0.0.1"
 
+ACCELERATOR = "/opt/podd/accelerator"
+"""Where workers' containers see the accelerator's hook."""
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -57,6 +60,7 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
     env = {**own, **_common_env(db, podd, workload)}
     if workload.kind is Kind.WORKER:
         env = {**_worker_defaults(), **env, **_worker_env(db, podd, workload)}
+    hook = _hook(podd, workload, env)
     return ContainerSpec(
         workload_id=workload.id,
         generation=workload.generation,
@@ -66,7 +70,8 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         command=needs.command,
         env=tuple(sorted(env.items())),
         gpus=workload.gpus,
-        mounts=tuple(Mount(str(v.path), v.target) for v in volumes_of(db, podd, workload)),
+        search_paths=tuple(("PYTHONPATH", mount.target) for mount in hook),
+        mounts=tuple(Mount(str(v.path), v.target) for v in volumes_of(db, podd, workload)) + hook,
         ports=_bindings(podd, workload),
         cpus=needs.cpus,
         memory=needs.memory,
@@ -89,6 +94,13 @@ def left_out(podd: Platform, workload: Workload) -> list[str]:
         for name in sorted(workload.needs.env)
         if is_any(name, rules.denied_env) and not is_any(name, rules.allowed_env)
     ]
+
+
+def _hook(podd: Platform, workload: Workload, env: dict[str, str]) -> tuple[Mount, ...]:
+    """The accelerator for the worker SDK, unless the endpoint's environment says PODD_ACCELERATE=0."""
+    if workload.kind is not Kind.WORKER or podd.accelerator is None or env.get("PODD_ACCELERATE") == "0":
+        return ()
+    return (Mount(str(podd.accelerator), ACCELERATOR, read_only=True),)
 
 
 def _bindings(podd: Platform, workload: Workload) -> tuple[PortBinding, ...]:

@@ -56,8 +56,9 @@ class Host:
 
 @dataclass(frozen=True)
 class Platform:
-    """`worker_url` is where containers reach this daemon; `booted_at` when it started,
-    `boot_id` which start of the machine this is."""
+    """`worker_url` is where containers reach this daemon; `booted_at` when it started, `boot_id` which start
+    of the machine this is; `accelerator` is the directory with the hook for workers' Python, if there is one.
+    """
 
     settings: Settings
     catalogue: Catalogue
@@ -71,6 +72,7 @@ class Platform:
     booted_at: int
     operator_key_hash: str
     boot_id: str = ""
+    accelerator: Path | None = None
     queue_cap: QueueCap = field(default_factory=QueueCap)
 
     def moment(self) -> Moment:

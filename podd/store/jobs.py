@@ -25,7 +25,8 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A job a worker has: when it was handed out, and when the worker last showed that it has it."""
+    """A job a worker has: when it was handed out, and when the worker last showed that it has it; `adopted`
+    when that was before this podd started."""
 
     id: str
     endpoint_id: str
@@ -34,6 +35,7 @@ class Held:
     retries: int
     taken_at: int
     seen_at: int
+    adopted: bool
 
 
 def insert(
@@ -78,7 +80,7 @@ def take(tx: Tx, endpoint_id: str, worker_id: str, limit: int, now: int) -> list
     """Hand the next jobs to the worker."""
     rows = tx.rows(
         "UPDATE jobs SET status = 'IN_PROGRESS', worker_id = :worker, taken_at = :now, seen_at = :now, "
-        "attempt = attempt + 1, progress_json = NULL WHERE seq IN (SELECT seq FROM jobs "
+        "adopted = 0, attempt = attempt + 1, progress_json = NULL WHERE seq IN (SELECT seq FROM jobs "
         "WHERE endpoint_id = :endpoint AND status = 'IN_QUEUE' ORDER BY rank, seq LIMIT :limit) "
         f"RETURNING {COLUMNS}, rank, seq",
         {"worker": worker_id, "now": now, "endpoint": endpoint_id, "limit": limit},
@@ -193,9 +195,24 @@ def note_seen_lately(tx: Tx, job_id: str, now: int) -> None:
     tx.run("UPDATE jobs SET seen_at = ? WHERE id = ? AND seen_at < ?", (now, job_id, now - LATELY))
 
 
+def note_loop_seen(tx: Tx, worker_id: str, now: int, *, seen_before: int | None = None) -> None:
+    """The worker's main loop runs. What it was given since it last showed that, it may only now get to read:
+    silence about it counts from here. With `seen_before` nothing changes if it showed that since then."""
+    if seen_before is not None and not tx.value(
+        "SELECT 1 FROM workers WHERE id = ? AND COALESCE(loop_seen_at, 0) < ?", (worker_id, seen_before)
+    ):
+        return
+    tx.run(
+        "UPDATE jobs SET seen_at = :now WHERE worker_id = :worker AND status = 'IN_PROGRESS' "
+        "AND taken_at >= (SELECT loop_seen_at FROM workers WHERE id = :worker)",
+        {"now": now, "worker": worker_id},
+    )
+    tx.run("UPDATE workers SET loop_seen_at = ? WHERE id = ?", (now, worker_id))
+
+
 def note_all_seen(tx: Tx, now: int) -> None:
     """podd was not there to hear the workers: nobody counts as silent for that time."""
-    tx.run("UPDATE jobs SET seen_at = ? WHERE status = 'IN_PROGRESS'", (now,))
+    tx.run("UPDATE jobs SET seen_at = ?, adopted = 1 WHERE status = 'IN_PROGRESS'", (now,))
 
 
 def held_by(db: Reader, worker_id: str) -> list[Held]:
@@ -203,8 +220,39 @@ def held_by(db: Reader, worker_id: str) -> list[Held]:
 
 
 def silent_since(db: Reader, before: int) -> list[Held]:
-    """Running jobs nobody has said a word about since `before`."""
-    return _held(db, "seen_at < ?", (before,))
+    """Running jobs nobody has said a word about since `before`.
+
+    Those of a worker that is merely blocked are left out: it pings, and its main loop has not shown life
+    since it was given the job, which waits unread in its socket.
+    """
+    blocked = (
+        "SELECT 1 FROM workers WHERE workers.id = jobs.worker_id "
+        "AND loop_seen_at <= jobs.taken_at AND pinged_at >= ?"
+    )
+    return _held(db, f"seen_at < ? AND NOT EXISTS ({blocked})", (before, before))
+
+
+def shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
+    """The clock has jumped by `by` ms: the times of running jobs and of what is known about their workers
+    move with it, but for those that were taken from the clock as it is now (`settled_from` to `now`)."""
+    at = {"by": by, "first": settled_from, "last": now}
+    moved = ", ".join(
+        f"{name} = {name} + CASE WHEN {name} BETWEEN :first AND :last THEN 0 ELSE :by END"
+        for name in ("enqueued_at", "seen_at", "stop_asked_at", "stop_sent_at")
+    )
+    tx.run(
+        f"UPDATE jobs SET taken_at = taken_at + :by, expires_at = expires_at + :by, {moved} "
+        "WHERE status = 'IN_PROGRESS' AND taken_at NOT BETWEEN :first AND :last",
+        at,
+    )
+    tx.run(
+        "UPDATE jobs SET stop_asked_at = stop_asked_at + :by, stop_sent_at = stop_sent_at + :by "
+        "WHERE status != 'IN_PROGRESS' AND stop_asked_at IS NOT NULL "
+        "AND stop_asked_at NOT BETWEEN :first AND :last",
+        at,
+    )
+    for name in ("loop_seen_at", "pinged_at", "idle_since"):
+        tx.run(f"UPDATE workers SET {name} = {name} + :by WHERE {name} NOT BETWEEN :first AND :last", at)
 
 
 def overtime(db: Reader, now: int) -> list[Held]:
@@ -326,11 +374,11 @@ def note_all_stopped(tx: Tx, worker_id: str, *, asked_before: int) -> None:
 
 def _held(db: Reader, where: str, params: tuple[object, ...]) -> list[Held]:
     rows = db.rows(
-        "SELECT id, endpoint_id, worker_id, attempt, retries, taken_at, seen_at FROM jobs "
+        "SELECT id, endpoint_id, worker_id, attempt, retries, taken_at, seen_at, adopted FROM jobs "
         f"WHERE status = 'IN_PROGRESS' AND {where} ORDER BY seq",
         params,
     )
-    return [Held(**row) for row in rows]
+    return [Held(**{**row, "adopted": bool(row["adopted"])}) for row in rows]
 
 
 def job_of(row: Row) -> Job:

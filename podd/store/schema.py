@@ -365,6 +365,18 @@ def m0008_releases_and_workers_that_leave_or_freeze(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0009_when_workers_were_heard(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE workers ADD COLUMN loop_seen_at INTEGER;
+        ALTER TABLE workers ADD COLUMN pinged_at INTEGER;
+        ALTER TABLE jobs ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+        """,
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0010_webhooks(db: Database) -> None:
     _script(
         db,

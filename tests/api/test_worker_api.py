@@ -220,8 +220,8 @@ def test_a_job_taken_by_a_worker_that_hangs_up_meanwhile_goes_back(
     really_take = dispatch.take
     with socket.create_connection(podd.address) as client:
 
-        def take(*arguments: Any) -> Any:
-            taken = really_take(*arguments)
+        def take(*arguments: Any, **how: Any) -> Any:
+            taken = really_take(*arguments, **how)
             client.close()
             time.sleep(0.2)  # podd's other threads hear of it before this one goes on
             return taken

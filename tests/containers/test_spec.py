@@ -211,6 +211,25 @@ def test_another_runtime_serves_containers_without_gpus_only() -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "of_image", "seen"),
+    [
+        ([], [], "/hook"),
+        ([], ["PYTHONPATH=/app:/lib"], "/hook:/app:/lib"),
+        ([("PYTHONPATH", "/mine")], ["PYTHONPATH=/app"], "/hook:/mine"),
+        ([], ["PYTHONPATH="], "/hook"),
+        ([("PYTHONPATH", "")], ["PYTHONPATH=/app"], "/hook"),
+    ],
+)
+def test_a_search_path_goes_on_with_what_would_have_been_there(
+    own: list[tuple[str, str]], of_image: list[str], seen: str
+) -> None:
+    spec = replace(SPEC, env=tuple(own), search_paths=(("PYTHONPATH", "/hook"),))
+    assert create_body(spec, "main", PLAIN, image_env=["PATH=/bin", *of_image])["Env"] == [
+        f"PYTHONPATH={seen}"
+    ]
+
+
+@pytest.mark.parametrize(
     ("image", "repository", "tag"),
     [
         ("ubuntu", "ubuntu", "latest"),

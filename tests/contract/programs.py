@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from podd.domain.container import with_search_paths
 from podd.ports import ExecResult
 from tests.fakes import Behaviour, Running
 
@@ -48,11 +49,16 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
         BOTH_STREAMS: Behaviour(program=_both_streams, exit_code=0),
         NO_LINE_END: Behaviour(program=lambda c: c.say("the end"), exit_code=0),
         WAIT_FOR_GO: Behaviour(program=lambda c: c.say("one"), commands={GO: _go}),
-        GREET: Behaviour(program=lambda c: c.say(dict(c.spec.env)["GREETING"]), exit_code=0),
+        GREET: Behaviour(program=_greet, exit_code=0),
         TAKE_NOTES: Behaviour(program=_take_notes, exit_code=0),
         WRITE_3_MB: Behaviour(program=_write_3_mb),
         COUNT_STARTS: Behaviour(program=_StartCounter(), exit_code=0),
     }
+
+
+def _greet(container: Running) -> None:
+    spec = container.spec
+    container.say(with_search_paths(dict(spec.env), spec.search_paths)["GREETING"])
 
 
 def _count_to_five(container: Running) -> None:

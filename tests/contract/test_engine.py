@@ -205,6 +205,14 @@ def test_the_environment_is_given(bench: Bench) -> None:
     assert bench.finish(a_spec(GREET, env=(("GREETING", greeting),))) == [greeting]
 
 
+def test_a_directory_is_put_in_front_of_a_search_path(bench: Bench) -> None:
+    search = {"search_paths": (("GREETING", "/opt/ours"),)}
+    (alone,) = bench.finish(a_spec(GREET, **search))
+    (before,) = bench.finish(a_spec(GREET, env=(("GREETING", "/mine:/other"),), **search))
+    assert alone.endswith("/opt/ours")
+    assert before.endswith("/opt/ours:/mine:/other")
+
+
 def test_a_command_that_is_not_there_is_refused_and_leaves_nothing(bench: Bench) -> None:
     with pytest.raises(StartRefused, match="no-such-command"):
         bench.engine.start(a_spec(NOT_THERE))

@@ -42,6 +42,10 @@ def act(job: Job) -> Any:
         return {"pid": os.getpid(), "jobs": _jobs_done, "refresh_worker": bool(wish.get("refresh"))}
     if wish.get("tell environment"):
         return {name: value for name, value in os.environ.items() if name.startswith("RUNPOD_")}
+    if wish.get("tell sdk"):
+        job_loop = sys.modules["runpod.serverless.modules.rp_scale"]
+        accelerated = any(name.startswith("_podd") for name in vars(job_loop))
+        return {"version": runpod.version.__version__, "accelerated": accelerated, "path": sys.path}
     if wish.get("set"):
         return {1, 2, 3}
     if wish.get("not a number"):
@@ -53,6 +57,8 @@ async def ready(job: Job) -> Any:
     """Many jobs at a time, none of which blocks the others."""
     wish = job["input"]
     if isinstance(wish, dict):
+        if "begin" in wish:
+            Path(wish["begin"]).touch()
         await asyncio.sleep(wish.get("sleep", 0))
         if "until" in wish:
             await asyncio.to_thread(wait_for, wish["until"])

@@ -78,7 +78,7 @@ def serving(daemon: Daemon, tmp_path: Path, record: Path) -> str:
     return daemon.save_endpoint(templateId=template, workersMax=1, idleTimeout=30)
 
 
-def test_every_job_that_was_acknowledged_before_a_kill_is_queued_exactly_once(daemon: Daemon) -> None:
+def test_86_every_job_that_was_acknowledged_before_a_kill_is_queued_exactly_once(daemon: Daemon) -> None:
     template = daemon.create_template("sleep 1")
     endpoint = daemon.save_endpoint(templateId=template, workersMax=0)
     threads = 8

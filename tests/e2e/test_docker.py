@@ -217,3 +217,28 @@ def test_an_endpoint_goes_from_nothing_to_a_worker_and_back(daemon: Daemon, engi
     assert health["workers"]["running"] == 0
     assert health["workers"]["idle"] >= 1
     daemon.delete_endpoint(endpoint)
+
+
+TELL = """python3 -u -c 'import os, runpod, runpod.serverless.modules.rp_scale as loop
+def tell(job):
+    hook = "/opt/podd/accelerator"
+    accelerated = any(name.startswith("_podd") for name in vars(loop))
+    path, writable = os.environ["PYTHONPATH"], os.access(hook, os.W_OK)
+    return {"accelerated": accelerated, "path": path, "writable": writable}
+runpod.serverless.start({"handler": tell})'"""
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_a_worker_in_a_container_has_the_accelerator_unless_it_goes_without(
+    daemon: Daemon, accelerated: bool
+) -> None:
+    """In front of the python path that the endpoint has, and not to be written to, not even by root."""
+    env = {"PYTHONPATH": "/own"} | ({} if accelerated else {"PODD_ACCELERATE": "0"})
+    template = daemon.create_template(
+        TELL, image=IMAGE, env=[{"key": name, "value": value} for name, value in env.items()]
+    )
+    endpoint_id = daemon.save_endpoint(templateId=template, workersMax=1)
+    job = daemon.finished(endpoint_id, daemon.run(endpoint_id, {}), 60)
+    path = "/opt/podd/accelerator:/own" if accelerated else "/own"
+    assert job["output"] == {"accelerated": accelerated, "path": path, "writable": False}
+    daemon.delete_endpoint(endpoint_id)

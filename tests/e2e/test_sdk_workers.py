@@ -3,6 +3,7 @@
 Numbers in names are those of the conformance scenarios podd was planned with.
 """
 
+import json
 import os
 import signal
 import time
@@ -187,6 +188,38 @@ def test_85_a_job_goes_on_while_the_daemon_is_restarted(
     assert record.read_text().split() == [job_id]
     after = finish(shared_daemon, endpoint, {"tell process": True})
     assert after["output"]["pid"] == before["output"]["pid"]
+
+
+# What a worker says about itself
+
+
+def test_79_a_worker_whose_own_checks_fail_is_unhealthy_with_its_reason(
+    shared_daemon: Daemon, new_endpoint: NewEndpoint
+) -> None:
+    """They are off unless an endpoint wants them: see every other test."""
+    checks = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "false", "RUNPOD_MIN_MEMORY_GB": "1000000"}
+    endpoint = new_endpoint("single", env=checks, workersMin=1, workersMax=1)
+    eventually(lambda: shared_daemon.health(endpoint)["workers"]["unhealthy"] == 1, 30)
+    (worker,) = shared_daemon.workers(endpoint)
+    assert "check" in worker["lastStatusChange"]
+    assert "memory" in worker["lastStatusChange"].lower()
+
+
+def test_80_a_jobs_lines_are_found_in_its_workers_log(
+    shared_daemon: Daemon, new_endpoint: NewEndpoint
+) -> None:
+    endpoint = new_endpoint("single", workersMax=1, idleTimeout=60)
+    first, second = (finish(shared_daemon, endpoint, {"return": n}) for n in (1, 2))
+    (container,) = shared_daemon.running(endpoint)
+
+    def lines_of(job: Json) -> list[str]:
+        lines = (line for line in shared_daemon.written_by(container) if line.startswith("{"))
+        told = [json.loads(line) for line in lines]
+        return [line["message"] for line in told if line["requestId"] == job["id"]]
+
+    eventually(lambda: "Finished." in lines_of(second), 10)
+    for job in (first, second):
+        assert {"Started.", "Finished."} <= set(lines_of(job))
 
 
 # Crashes

@@ -389,7 +389,7 @@ def test_a_container_that_never_asks_for_a_job_is_unhealthy(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("1000", 1000), ("0", 420), ("soon", 420), ("²", 420)])
-def test_an_image_that_loads_for_long_may_say_so_in_its_environment(
+def test_88_an_image_that_loads_for_long_may_say_so_in_its_environment(
     lab: Lab, wish: str, seconds: int
 ) -> None:
     template = lab.template(env={"RUNPOD_INIT_TIMEOUT": wish})

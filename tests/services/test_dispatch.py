@@ -1,6 +1,7 @@
 """Between podd and its workers: who gets which job, whose word counts, and how a lost job is missed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from podd.domain.worker import Worker, WorkerState
 from podd.services import dispatch, endpoints
 from podd.services.dispatch import Badge, Refused
 from podd.services.platform import Platform, queue_bell, worker_bell
+from podd.services.timekeeping import Timekeeper
 from podd.store import workloads
 from podd.store.db import Tx
 from tests.services.conftest import NewLab
@@ -473,7 +475,188 @@ def test_a_worker_that_fell_silent_is_not_in_the_way_of_its_endpoint(lab: Lab) -
     assert lab.taken(fresh) == [job.id]
 
 
+# A blocked worker: its main loop stands still, its pings go on
+
+
+def blocked(lab: Lab, worker: Worker, *held: Job, seconds: int, ping: bool = True) -> None:
+    """A handler does not give way, so the worker's pings name only what it had read before."""
+    for _ in range(seconds // 10):
+        lab.pass_time(seconds=10)
+        if ping:
+            lab.ping(worker, *held)
+        lab.look_at_jobs()
+
+
+def test_a_job_that_a_blocked_worker_has_not_read_yet_is_not_lost(crew: Crew) -> None:
+    lab, worker = crew
+    reading, unread = queue(lab, worker, 2)
+    lab.taken(worker)
+    lab.taken(worker)
+    blocked(lab, worker, reading, seconds=300)
+    assert [lab.status(job) for job in (reading, unread)] == [IN_PROGRESS, IN_PROGRESS]
+    lab.done(worker, reading)
+    lab.look_at_jobs()
+    assert lab.status(unread) is IN_PROGRESS
+    lab.ping(worker, unread)
+    blocked(lab, worker, unread, seconds=60)
+    lab.done(worker, unread)
+    assert lab.job(unread).retries == 0
+
+
+def test_once_its_main_loop_runs_again_silence_about_a_job_counts(crew: Crew) -> None:
+    lab, worker = crew
+    reading, unread = queue(lab, worker, 2)
+    lab.taken(worker)
+    lab.taken(worker)
+    blocked(lab, worker, reading, seconds=100)
+    lab.done(worker, reading)
+    blocked(lab, worker, seconds=40)
+    assert lab.status(unread) is IN_PROGRESS
+    blocked(lab, worker, seconds=10)
+    assert (lab.status(unread), lab.job(unread).retries) == (IN_QUEUE, 1)
+
+
+def test_a_blocked_worker_whose_pings_stop_has_lost_its_jobs(crew: Crew) -> None:
+    lab, worker = crew
+    reading, unread = queue(lab, worker, 2)
+    lab.taken(worker)
+    lab.taken(worker)
+    blocked(lab, worker, reading, seconds=60)
+    blocked(lab, worker, seconds=60, ping=False)
+    assert [lab.status(job) for job in (reading, unread)] == [IN_QUEUE, IN_QUEUE]
+
+
+def test_a_poll_that_is_held_and_looked_at_again_is_no_sign_of_life(crew: Crew) -> None:
+    lab, worker = crew
+    reading, unread = queue(lab, worker, 2)
+    lab.taken(worker)
+    lab.taken(worker)
+    for _ in range(6):
+        blocked(lab, worker, reading, seconds=10)
+        lab.do(dispatch.to_stop, lab.podd, lab.badge(worker), lab.now, again=True)
+    assert lab.status(unread) is IN_PROGRESS
+
+
+def test_how_long_a_worker_may_be_silent_is_a_setting(new_lab: NewLab) -> None:
+    lab = new_lab(worker_silence_seconds=90)
+    worker = lab.ready_worker(lab.endpoint())
+    [job] = queue(lab, worker, 1)
+    lab.take_one(worker)
+    lab.pass_time(seconds=90)
+    lab.look_at_jobs()
+    assert lab.status(job) is IN_PROGRESS
+    lab.pass_time(seconds=1)
+    lab.look_at_jobs()
+    assert lab.status(job) is IN_QUEUE
+
+
+def test_an_old_sdk_gets_longer_to_note_what_it_was_given(crew: Crew) -> None:
+    lab, worker = crew
+    [job] = queue(lab, worker, 1)
+    lab.take_one(worker)
+    old = replace(lab.badge(worker), old_sdk=True)
+    lab.pass_time(seconds=9)
+    assert lab.do(dispatch.take, lab.podd, old, 1, True, lab.now) == []
+    assert lab.status(job) is IN_PROGRESS
+    lab.pass_time(seconds=2)
+    assert ids(as_list(lab.do(dispatch.take, lab.podd, old, 1, True, lab.now))) == [job.id]
+
+
+# A clock that jumps
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_clock_that_jumps_takes_no_job_from_its_worker(crew: Crew, hours: int) -> None:
+    """Two minutes of ten are left to the job, before as after."""
+    lab, worker = crew
+    keeper = Timekeeper(lab.podd)
+    [job] = queue(lab, worker, 1, executionTimeout=600_000)
+    lab.take_one(worker)
+    for minute in range(9):
+        lab.pass_time(seconds=30)
+        lab.ping(worker, job)
+        if minute == 4:
+            lab.clock.jump(hours=hours)
+        lab.run(keeper.tick())
+        lab.look_at_jobs()
+        lab.pass_time(seconds=30)
+        lab.ping(worker, job)
+        lab.run(keeper.tick())
+        lab.look_at_jobs()
+        assert (lab.status(job), lab.job(job).attempt) == (IN_PROGRESS, 1)
+    for seconds, status in ((59, IN_PROGRESS), (2, FAILED)):
+        lab.pass_time(seconds=seconds)
+        lab.ping(worker, job)
+        lab.run(keeper.tick())
+        lab.look_at_jobs()
+        assert lab.status(job) is status
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_silence_is_measured_across_a_jump(crew: Crew, hours: int) -> None:
+    lab, worker = crew
+    keeper = Timekeeper(lab.podd)
+    [job] = queue(lab, worker, 1)
+    lab.take_one(worker)
+    lab.pass_time(seconds=20)
+    lab.clock.jump(hours=hours)
+    for seconds, status in ((20, IN_PROGRESS), (1, IN_QUEUE)):
+        lab.pass_time(seconds=seconds)
+        lab.run(keeper.tick())
+        lab.look_at_jobs()
+        assert lab.status(job) is status
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_what_is_taken_after_the_jump_keeps_its_times(crew: Crew, hours: int) -> None:
+    lab, worker = crew
+    keeper = Timekeeper(lab.podd)
+    before, after = queue(lab, worker, 2)
+    lab.take_one(worker)
+    lab.pass_time(seconds=0.4)
+    lab.clock.jump(hours=hours)
+    taken = lab.take_one(worker)
+    lab.pass_time(seconds=0.4)
+    lab.run(keeper.tick())
+    assert lab.job(after).taken_at == taken.taken_at
+    assert lab.now - (lab.job(before).taken_at or 0) == 800
+
+
+def test_an_even_clock_moves_nothing(crew: Crew) -> None:
+    lab, worker = crew
+    keeper = Timekeeper(lab.podd)
+    [job] = queue(lab, worker, 1)
+    taken = lab.take_one(worker)
+    lab.pass_time(hours=1)
+    lab.run(keeper.tick())
+    assert lab.job(job).taken_at == taken.taken_at
+
+
+def test_84_an_orphan_that_goes_on_pinging_keeps_a_job_no_longer_than_it_may_run(crew: Crew) -> None:
+    """The main process died behind a shell that did not: the container runs, its pings name the job."""
+    lab, worker = crew
+    [job] = queue(lab, worker, 1, executionTimeout=60_000)
+    lab.take_one(worker)
+    blocked(lab, worker, job, seconds=50)
+    assert lab.status(job) is IN_PROGRESS
+    blocked(lab, worker, job, seconds=10)
+    assert (lab.status(job), lab.job(job).error) == (FAILED, "executionTimeout exceeded")
+    after = lab.workload(worker.id)
+    assert after is not None
+    assert after.generation == worker.workload.generation + 1
+
+
 # Stopping jobs
+
+
+def test_a_worker_that_gets_no_more_jobs_is_still_told_to_stop_those_it_has(crew: Crew) -> None:
+    lab, worker = crew
+    first, second = queue(lab, worker, 2)
+    lab.taken(worker, 2)
+    lab.done(worker, first, refresh=True)
+    lab.cancel(second)
+    assert lab.stops(worker) == [second.id]
+    assert lab.stops(worker) == Refused()
 
 
 def test_a_worker_is_told_again_to_stop_a_job_until_it_lets_go(crew: Crew) -> None:

@@ -1,11 +1,13 @@
 """What a container is made from: the environment RunPod's programs rely on, mounts, ports, GPUs."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from podd.domain.container import ContainerSpec, GpuRef
+from podd.domain.container import ContainerSpec, GpuRef, Mount
 from podd.domain.pod import Pod
 from podd.services import launch
 from tests.services.conftest import NewLab
@@ -162,3 +164,31 @@ def test_containers_of_an_account_share_a_network_where_each_has_its_name(lab: L
     pod = lab.pod()
     made = spec(lab, pod.id)
     assert (made.network, made.names) == (pod.workload.account_id, (f"{pod.id}.runpod.internal",))
+
+
+# The accelerator
+
+
+def launched_worker(lab: Lab, **template: Any) -> ContainerSpec:
+    lab.podd = replace(lab.podd, accelerator=Path("/data/accelerator/1"))
+    endpoint = lab.endpoint(template_id=lab.template(**template).id, workers_min=1)
+    lab.scale()
+    return spec(lab, lab.worker(endpoint).id)
+
+
+def test_a_worker_gets_the_accelerator_read_only_and_in_front_of_its_python_path(lab: Lab) -> None:
+    worker = launched_worker(lab, env={"PYTHONPATH": "/app"})
+    assert worker.mounts == (Mount("/data/accelerator/1", launch.ACCELERATOR, read_only=True),)
+    assert worker.search_paths == (("PYTHONPATH", launch.ACCELERATOR),)
+    assert dict(worker.env)["PYTHONPATH"] == "/app"
+
+
+def test_an_endpoint_can_go_without_it(lab: Lab) -> None:
+    worker = launched_worker(lab, env={"PODD_ACCELERATE": "0"})
+    assert (worker.mounts, worker.search_paths) == ((), ())
+
+
+def test_pods_go_without_it(lab: Lab) -> None:
+    lab.podd = replace(lab.podd, accelerator=Path("/data/accelerator/1"))
+    pod = spec(lab, lab.pod().id)
+    assert (pod.mounts, pod.search_paths) == ((), ())
