@@ -33,12 +33,12 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
-from podd.services import autoscale, dispatch, pods, workloads
+from podd.services import autoscale, dispatch, gpus, pods, workloads
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, RECONCILE, SWEEP, Host, Platform
+from podd.services.platform import AUTOSCALE, GPUS, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
-from podd.store import gpus, jobs, meta
+from podd.store import jobs, meta
 from podd.store.db import Store, Tx
 from podd.wakeups import Bells
 
@@ -90,7 +90,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
-        nvml = NvmlProbe()
+        nvml = NvmlProbe(ignored_xids=settings.gpus.ignored_xids)
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = open_ways_in(settings, info)
@@ -149,7 +149,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     reconciler = Reconciler(podd, engine)
 
     async def look_at_gpus(_now: int) -> None:
-        await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
+        await _look_at_gpus(podd, probe)
 
     async def look_at_jobs(now: int) -> None:
         await podd.store.write(dispatch.tick, podd, now)
@@ -170,15 +170,17 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
             Loop("sweep", 3600, sweep, (SWEEP,)),
-            Loop("gpus", 60, look_at_gpus),
+            Loop("gpus", podd.settings.gpus.look_seconds, look_at_gpus, (GPUS,)),
         ],
         podd.bells,
         podd.clock,
     )
     leaving = threading.Event()
     events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine, leaving), daemon=True)
+    faults = threading.Thread(target=_hear_faults, args=(podd, probe), daemon=True)
     loops.start()
     events.start()
+    faults.start()
     try:
         yield reconciler
     finally:
@@ -187,6 +189,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             async with asyncio.timeout(LEAVE_AFTER):
                 await reconciler.drain()
         leaving.set()
+        probe.close()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)
 
@@ -194,11 +197,13 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
     """What a new start has to know before anything else moves."""
     boot = await asyncio.to_thread(_boot_id)
-    found = await asyncio.to_thread(probe.gpus)
+    found, trouble = await asyncio.to_thread(lambda: (probe.gpus(), probe.trouble()))
 
     def note(tx: Tx) -> None:
-        gpus.put_all(tx, found)
         last = meta.get(tx, "boot_id")
+        if last is not None and last != boot:
+            gpus.note_reboot(tx)
+        gpus.look(tx, podd, found, trouble, podd.booted_at)
         if last is not None and last != boot:
             workloads.note_reboot(tx, podd.booted_at)
         meta.put(tx, "boot_id", boot)
@@ -206,6 +211,11 @@ async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
 
     await podd.store.write(note)
     log.info("gpus", count=len(found), simulated=sum(gpu.simulated for gpu in found))
+
+
+async def _look_at_gpus(podd: Platform, probe: GpuProbe) -> None:
+    found, trouble = await asyncio.to_thread(lambda: (probe.gpus(), probe.trouble()))
+    await podd.store.write(gpus.look, podd, found, trouble, podd.clock.now())
 
 
 def _boot_id() -> str:
@@ -258,6 +268,14 @@ async def _first_to_stop(servers: list[Server]) -> None:
 def _log_change(what: str, facts: dict[str, object]) -> None:
     """One line for each change of state, once it is stored."""
     log.info(what, **facts)
+
+
+def _hear_faults(podd: Platform, probe: GpuProbe) -> None:
+    """What the driver reports is noted as it happens, and looked into. Ends when the probe is closed."""
+    for fault in probe.faults():
+        log.warning("gpu fault", gpus=fault.uuids, text=fault.text, fatal=fault.fatal)
+        podd.store.submit(gpus.note_fault, podd, fault, podd.clock.now())
+        podd.bells.ring([GPUS])
 
 
 def _ring_on_events(bells: Bells, engine: Engine, leaving: threading.Event) -> None:

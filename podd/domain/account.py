@@ -84,6 +84,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "job.read": _ACCOUNT,
     "job.cancel": _ACCOUNT,
     "machine.read": _OPERATOR,
+    "gpu.read": _OPERATOR,
+    "gpu.change": _OPERATOR,
 }
 
 

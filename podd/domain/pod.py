@@ -75,7 +75,9 @@ class PodChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """A pod's own facts; what runs is in `workload`. `price` is nano-dollars an hour for the whole pod
-    while it runs, `bid` nano-dollars per GPU and hour or None."""
+    while it runs, `bid` nano-dollars per GPU and hour or None. `gpu_count` is what it has or had last,
+    `own_gpu_count` what it comes back with unless told otherwise: it differs after a start without GPUs.
+    `min_vcpus` and `min_memory` (GB) are the least it was made with."""
 
     workload: Workload
     name: str
@@ -84,6 +86,9 @@ class Pod:
     ports: str = ""
     gpu_type_id: str = ""
     gpu_count: int = 0
+    own_gpu_count: int = 0
+    min_vcpus: int | None = None
+    min_memory: int | None = None
     bid: int | None = None
     price: int = 0
     cloud_type: str = "SECURE"

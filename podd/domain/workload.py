@@ -60,6 +60,10 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
+    """`started_at` is of the container that is there now, `last_started_at` of the last there was.
+    `gpus_lost_at`: since when the container cannot use its GPUs any more. `sick_gpus` says of each GPU it
+    holds that is not healthy what is wrong with it."""
+
     id: str
     kind: Kind
     account_id: str
@@ -73,6 +77,7 @@ class Workload:
     container_id: str = ""
     address: str = ""
     started_at: int | None = None
+    last_started_at: int | None = None
     exited_at: int | None = None
     exit_code: int | None = None
     restarts: int = 0
@@ -83,6 +88,14 @@ class Workload:
     created_at: int = 0
     changed_at: int = 0
     changed_by: str = ""
+    gpus_lost_at: int | None = None
+    sick_gpus: tuple[str, ...] = ()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with its GPUs, in sentences; empty when nothing is."""
+        lost = ["Its container has lost its GPUs; a restart gives them back."] if self.gpus_lost_at else []
+        return " ".join(lost + [f"It is affected by {sick}" for sick in self.sick_gpus])
 
     @property
     def gpu_uuids(self) -> tuple[str, ...]:

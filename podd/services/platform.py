@@ -18,6 +18,7 @@ from podd.wakeups import Bells
 RECONCILE = "reconcile"
 AUTOSCALE = "autoscale"
 SWEEP = "sweep"
+GPUS = "gpus"
 
 
 def queue_bell(endpoint_id: str) -> str:

@@ -96,6 +96,9 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         ports=ports,
         gpu_type_id=room.type_id,
         gpu_count=count,
+        own_gpu_count=count,
+        min_vcpus=None if flavour else request.min_vcpus,
+        min_memory=None if flavour else request.min_memory,
         bid=request.bid,
         price=price,
         cloud_type=machine.cloud_type,
@@ -137,8 +140,9 @@ def resume(
     *,
     bid: int | None = None,
 ) -> Pod:
-    """Start a stopped pod again, on its volume, with the GPUs it had or `gpu_count` of them (0 to reach
-    the data). A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
+    """Start a stopped pod again, on its volume, with its GPUs or `gpu_count` of them. 0 is to reach the
+    data: the pod has its own number again the next time, and less than its least memory and cores will do.
+    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
     pod = own(tx, caller, pod_id, "start", to="resume")
     if pod.workload.desired not in (Desired.STOPPED, Desired.FAILED):
         raise Conflict("Cannot resume a pod that is not in exited state")
@@ -148,11 +152,13 @@ def resume(
     gpu_type = podd.gpu_types(tx).get(pod.gpu_type_id)
     if bid is not None and gpu_type is not None:
         rules.checked_bid(bid, gpu_type)
-    count = rules.checked_gpu_count(gpu_count, default=pod.gpu_count, least=0)
+    count = rules.checked_gpu_count(gpu_count, default=pod.own_gpu_count, least=0)
     if count and gpu_type is None:
         raise NoCapacity(NOT_ENOUGH_FREE_GPUS)
     wanted = GpuRequest((pod.gpu_type_id,), count, bid)
     flavour, request = None, PodRequest()
+    if count or not pod.own_gpu_count:
+        request = PodRequest(min_vcpus=pod.min_vcpus, min_memory=pod.min_memory)
     if pod.cpu_flavor_id:
         request = PodRequest(cpu_flavor_ids=(pod.cpu_flavor_id,), vcpus=pod.workload.needs.cpus)
         flavour = _flavour(podd, request)
@@ -175,6 +181,7 @@ def resume(
         tx,
         pod.id,
         gpu_count=count,
+        own_gpu_count=count or pod.own_gpu_count,
         bid=bid,
         price=flavour.hourly * room.share.vcpus
         if flavour
@@ -265,6 +272,13 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
             reason = "It was to be stopped at this time."
             _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
             events.add(tx, pod.id, "stopped", reason, now)
+
+
+def make_way(tx: Tx, podd: Platform, workload_id: str, verb: str, reason: str, now: int) -> None:
+    """Take the GPUs of a pod that has to yield them: it stops, its volume and the reason stay."""
+    grace = podd.settings.limits.spot_grace_seconds
+    _halt(tx, workload_id, Desired.STOPPED, f"{verb} by {BY_PODD}", reason, grace, now)
+    events.add(tx, workload_id, verb.lower(), reason, now)
 
 
 # What the reconciler tells
@@ -411,10 +425,7 @@ def _affordable(bid: int, types: list[GpuType]) -> tuple[str, ...]:
 
 def _take_room(tx: Tx, podd: Platform, pod_id: str, room: Room, now: int) -> None:
     for victim in room.victims:
-        grace = podd.settings.limits.spot_grace_seconds
-        reason = "Its GPU went to an on-demand pod or a higher bid."
-        _halt(tx, victim, Desired.STOPPED, f"Outbid by {BY_PODD}", reason, grace, now)
-        events.add(tx, victim, "outbid", reason, now)
+        make_way(tx, podd, victim, "Outbid", "Its GPU went to an on-demand pod or a higher bid.", now)
     gpus.claim(tx, pod_id, room.gpu_uuids, now)
 
 

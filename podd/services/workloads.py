@@ -45,8 +45,10 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         container_id=container.id,
         address=container.address,
         started_at=container.started_at,
+        last_started_at=container.started_at,
         exit_code=None,
         reason="",
+        gpus_lost_at=None,
     )
     events.add(tx, workload.id, "running", "container started", at)
     if workload.kind is Kind.WORKER:

@@ -127,10 +127,41 @@ def test_the_machine_is_described(podd: Served) -> None:
     }
 
 
+def test_gpus_are_shown_with_their_holders_and_taken_out_of_service(podd: Served) -> None:
+    pod_id = podd.create_pod()
+    found = podd.local.get("/operator/v1/gpus").json()["gpus"]
+    assert len(found) == 3
+    (held,) = [gpu for gpu in found if gpu["held_by"]]
+    assert (held["held_by"]["workload"], held["held_by"]["kind"]) == (pod_id, "pod")
+    assert (held["simulated"], held["state"], held["duty"], held["gpu_percent"]) == (
+        True,
+        "healthy",
+        "serving",
+        None,
+    )
+
+    for verb, duty in (("cordon", "cordoned"), ("drain", "draining"), ("return", "serving")):
+        answer = podd.local.post(f"/operator/v1/gpus/{held['uuid']}/{verb}", json={})
+        assert answer.status_code == 200
+        (gpu,) = answer.json()["gpus"]
+        assert (gpu["uuid"], gpu["duty"]) == (held["uuid"], duty)
+    assert podd.local.post("/operator/v1/gpus/GPU-none/cordon").status_code == 404
+    assert podd.local.post(f"/operator/v1/gpus/{held['uuid']}/drain", json={"force": True}).status_code == 200
+    stopped = podd.data(f'{{ pod(input: {{podId: "{pod_id}"}}) {{ desiredStatus lastStatusChange }} }}')[
+        "pod"
+    ]
+    assert stopped["desiredStatus"] == "EXITED"
+    assert "out of service" in stopped["lastStatusChange"]
+
+
 OPERATIONS: list[tuple[str, str, Json | None]] = [
     ("POST", "/operator/v1/accounts", {"email": "b@example.com"}),
     ("POST", "/operator/v1/keys", {"account": "x"}),
     ("GET", "/operator/v1/machine", None),
+    ("GET", "/operator/v1/gpus", None),
+    ("POST", "/operator/v1/gpus/GPU-none/cordon", None),
+    ("POST", "/operator/v1/gpus/GPU-none/drain", {}),
+    ("POST", "/operator/v1/gpus/GPU-none/return", None),
 ]
 
 

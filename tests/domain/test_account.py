@@ -18,7 +18,7 @@ ACCOUNT = Caller(CallerKind.ACCOUNT, account_id="a", key_id="k")
 INSIDE = Caller(CallerKind.WORKLOAD, account_id="a", workload_id="w")
 
 FOR_PODS = {"pod.read", "pod.stop", "pod.terminate"}
-FOR_OPERATORS = {"account.create", "key.create", "machine.read"}
+FOR_OPERATORS = {"account.create", "key.create", "machine.read", "gpu.read", "gpu.change"}
 FOR_ANYBODY = {"catalogue.read"}
 
 

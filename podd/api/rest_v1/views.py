@@ -68,8 +68,8 @@ def pod_view(db: Reader, podd: Platform, pod: Pod, now: int, include: Include) -
         savingsPlans=[],
         consumerUserId=workload.account_id,
     )
-    if workload.started_at is not None:
-        view.lastStartedAt = instant(workload.started_at) or ""
+    if workload.last_started_at is not None:
+        view.lastStartedAt = instant(workload.last_started_at) or ""
     if include.network_volume and (volume := volumes.get(db, needs.network_volume_id)):
         view.networkVolume = volume_view(volume, podd)
     if include.template and (template := templates.get(db, pod.template_id)):

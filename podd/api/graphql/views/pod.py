@@ -70,7 +70,7 @@ def pod_view(
         "cpuFlavorId": pod.cpu_flavor_id or None,
         "lowestBidPriceToResume": dollars(gpu_type.lowest_bid) if gpu_type and pod.spot else None,
         "createdAt": instant(workload.created_at),
-        "lastStartedAt": instant(workload.started_at),
+        "lastStartedAt": instant(workload.last_started_at),
         "consumerUserId": workload.account_id,
         "version": workload.generation,
         "locked": pod.locked,
