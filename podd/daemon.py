@@ -121,7 +121,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             )
             servers = [Server(Door(app, local=False), ways_in.sockets)]
             servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
-            sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
+            sampling = Loops([Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick)], bells, clock)
             sampling.start()
             for server in servers:
                 await server.start()

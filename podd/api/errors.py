@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from podd.domain import errors
-from podd.domain.errors import Malformed, PoddError
+from podd.domain.errors import Malformed, NoCapacity, PoddError
 from podd.ids import RESERVED
 
 log = structlog.get_logger()
@@ -79,14 +79,18 @@ def _is_control_plane(path: str) -> bool:
     return path.split("/")[2] in RESERVED
 
 
-def answer(request: Request[Any, Any, Any], status: int, message: str) -> Response[bytes]:
+def answer(request: Request[Any, Any, Any], status: int, message: str, reason: str = "") -> Response[bytes]:
+    """In the shape of its path. `reason` goes beside a message whose words clients compare."""
     shape, media_type = shape_for(request.url.path)
     body = shape(status, TITLES.get(status, "Error"), message)
+    if reason:
+        body |= {"errors": [reason]} if shape is problem_shape else {"reason": reason}
     return Response(json.dumps(body).encode(), status_code=status, media_type=media_type)
 
 
 def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response[bytes]:
-    return answer(request, STATUS.get(type(error), 400), error.message)
+    short = error.short if isinstance(error, NoCapacity) else ""
+    return answer(request, STATUS.get(type(error), 400), error.message, short)
 
 
 def on_malformed(request: Request[Any, Any, Any], error: Malformed) -> Response[bytes]:  # noqa: ARG001

@@ -21,8 +21,10 @@ from podd.wire.operator import (
     GpuStatus,
     KeyWish,
     MachineStatus,
+    Minute,
     NewAccount,
     NewKey,
+    UseHistory,
 )
 
 
@@ -46,7 +48,9 @@ async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
 async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation:
     """Why a pod runs or does not. Its owner may ask as well."""
     caller, api = await known_caller_of(request), api_of(request)
-    sentences = await api.podd.store.read(explain.pod, api.podd, caller, pod_id, api.now)
+    sentences = await api.podd.store.read(
+        explain.pod, api.podd, caller, pod_id, api.now, api.telemetry.history
+    )
     return Explanation(id=pod_id, sentences=sentences)
 
 
@@ -63,6 +67,15 @@ async def list_gpus(request: AnyRequest) -> GpuList:
     """All GPUs: how they are, who holds them, how busy they are."""
     caller, api = await known_caller_of(request), api_of(request)
     return _gpu_list(await api.podd.store.read(gpus.listed, caller), api.telemetry)
+
+
+@get("/operator/v1/use/{id:str}")
+async def use_history(request: AnyRequest, id: FromPath[str]) -> UseHistory:
+    """How busy a GPU (by UUID), pod or worker was in each minute of the last day."""
+    caller, api = await known_caller_of(request), api_of(request)
+    require(caller, "machine.read")
+    minutes = [Minute(at=minute.at, means=dict(minute.means)) for minute in api.telemetry.history.of(id)]
+    return UseHistory(id=id, minutes=minutes)
 
 
 @post("/operator/v1/gpus/{uuid:str}/cordon", status_code=200)
@@ -136,6 +149,7 @@ HANDLERS = [
     explain_pod,
     machine,
     list_gpus,
+    use_history,
     cordon_gpu,
     drain_gpu,
     return_gpu,

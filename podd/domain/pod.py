@@ -209,18 +209,25 @@ def checked_bid(bid: int, gpu_type: GpuType) -> int:
 
 def suits(request: PodRequest, machine: MachineFacts) -> bool:
     """Whether this machine is of the wanted kind at all, however full it is."""
+    return not mismatch(request, machine)
+
+
+def mismatch(request: PodRequest, machine: MachineFacts) -> str:
+    """What is wanted that this machine never has; empty when it is of the wanted kind."""
     if request.cloud_type not in (None, "", "ALL", machine.cloud_type):
-        return False
+        return f"{request.cloud_type} cloud wanted, this machine is {machine.cloud_type}"
     wanted_centres = {centre.upper() for centre in request.data_center_ids}
     if wanted_centres and machine.data_center_id.upper() not in wanted_centres:
-        return False
+        return f"data center {', '.join(sorted(wanted_centres))} wanted, this is {machine.data_center_id}"
     if request.country_code and request.country_code.upper() != machine.country_code.upper():
-        return False
+        return f"country {request.country_code} wanted, this machine is in {machine.country_code}"
     if not _cuda_suits(request, machine.cuda_version):
-        return False
+        return f"another CUDA version wanted, the driver here has {machine.cuda_version}"
     if (request.min_vcpus or 0) > machine.vcpus:
-        return False
-    return (request.min_memory or 0) * 1024 <= machine.memory
+        return f"{request.min_vcpus} vCPUs wanted, this machine has {machine.vcpus}"
+    if (request.min_memory or 0) * 1024 > machine.memory:
+        return f"{request.min_memory} GB of memory wanted, this machine has {machine.memory // 1024}"
+    return ""
 
 
 def _cuda_suits(request: PodRequest, have: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from podd.domain import explain
 from podd.domain import gpu as placing
 from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest, NoGpu, Preempt
@@ -35,20 +36,27 @@ def find(
     """Room for `wanted.count` GPUs (0 is possible) and its part of memory and cores.
 
     `besides` is memory in MiB that the workload itself gives back. Raises NoCapacity with `no_gpu` as its
-    message, which clients compare letter for letter.
+    message, which clients compare letter for letter, and with what is short.
     """
     placement: placing.Placement = placing.Place("", ())
     if wanted.count:
         placement = placing.place(wanted, gpus.all_present(db), gpus.claims(db))
     if isinstance(placement, NoGpu):
-        raise NoCapacity(no_gpu)
+        counts = {type_id: gpu_census(db, type_id) for type_id in wanted.type_ids}
+        raise NoCapacity(no_gpu, explain.gpu_shortage(wanted, counts))
     victims = placement.victims if isinstance(placement, Preempt) else ()
     given_back = besides + sum(_memory_of(db, victim) for victim in victims)
     free = podd.host.memory - workloads.reserved_memory(db) + given_back
     part = share(podd.facts(db), wanted.count, free, request)
     if part is None:
-        raise NoCapacity(no_gpu)
+        raise NoCapacity(no_gpu, explain.memory_shortage(request.min_memory or 0, free, podd.host.memory))
     return Room(placement.type_id, placement.gpu_uuids, part, victims)
+
+
+def gpu_census(db: Reader, type_id: str) -> explain.GpuCensus:
+    """The GPUs of the type, and who holds them, in counts."""
+    kinds = {workload.id: workload.kind for workload in workloads.every(db)}
+    return explain.census(type_id, gpus.all_present(db), gpus.claims(db), kinds)
 
 
 def host_ports(

@@ -60,8 +60,13 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     machine = podd.facts(tx)
     types = podd.gpu_types(tx)
     type_ids = tuple(t for t in request.gpu_type_ids if t in types) if request.gpu_type_ids else tuple(types)
-    if not rules.suits(request, machine) or (count and not type_ids):
-        raise NoCapacity(OUT_OF_STOCK)
+    if mismatch := rules.mismatch(request, machine):
+        raise NoCapacity(OUT_OF_STOCK, mismatch)
+    if count and not type_ids:
+        raise NoCapacity(
+            OUT_OF_STOCK,
+            f"{_gpus(count, ' or '.join(request.gpu_type_ids) or 'GPU')} wanted, this machine has none",
+        )
     if request.bid is not None:
         type_ids = _affordable(request.bid, [types[type_id] for type_id in type_ids])
     wanted = GpuRequest(type_ids, count, request.bid)
@@ -71,7 +76,8 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     if flavour is not None:
         price = flavour.hourly * room.share.vcpus
     if request.max_price and price > request.max_price:
-        raise NoCapacity(OUT_OF_STOCK)
+        most, least = request.max_price / 1e9, price / 1e9
+        raise NoCapacity(OUT_OF_STOCK, f"at most ${most:.3f} an hour wanted, it costs ${least:.3f}")
     pod_id = _new_id(tx)
     if request.jupyter:
         needs = replace(needs, env={JUPYTER: podd.keys.jupyter_password(pod_id), **needs.env})
@@ -154,7 +160,8 @@ def resume(
         rules.checked_bid(bid, gpu_type)
     count = rules.checked_gpu_count(gpu_count, default=pod.own_gpu_count, least=0)
     if count and gpu_type is None:
-        raise NoCapacity(NOT_ENOUGH_FREE_GPUS)
+        none = f"{_gpus(count, pod.gpu_type_id)} wanted, this machine has none"
+        raise NoCapacity(NOT_ENOUGH_FREE_GPUS, none)
     wanted = GpuRequest((pod.gpu_type_id,), count, bid)
     flavour, request = None, PodRequest()
     if count or not pod.own_gpu_count:

@@ -80,6 +80,22 @@ class GpuList(BaseModel):
     gpus: list[GpuStatus]
 
 
+class Minute(BaseModel):
+    """Means of one minute, which began at `at` (epoch milliseconds); what nobody could tell is left out. Of
+    a workload cpu_percent (of one core) and memory_mb, of a GPU gpu_percent, memory_percent, watts and
+    celsius."""
+
+    at: int
+    means: dict[str, float]
+
+
+class UseHistory(BaseModel):
+    """At most a day, oldest first; empty after a start of podd."""
+
+    id: str
+    minutes: list[Minute]
+
+
 class DrainWish(_Body):
     """`force` stops on-demand pods too, and takes their jobs from busy workers."""
 
