@@ -34,6 +34,7 @@ from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.sealing import Sealer
 from podd.services import autoscale, dispatch, gpus, pods, workloads
+from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
 from podd.services.platform import AUTOSCALE, GPUS, RECONCILE, SWEEP, Host, Platform
 from podd.services.reconcile import Reconciler
@@ -163,6 +164,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
     async def scale(now: int) -> None:
         await autoscale.tick(podd, now)
 
+    every = podd.settings.gpus.container_check_seconds
     loops = Loops(
         [
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
@@ -170,6 +172,7 @@ async def _at_work(podd: Platform, engine: Engine, probe: GpuProbe) -> AsyncIter
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
             Loop("sweep", 3600, sweep, (SWEEP,)),
+            *([Loop("gpu checks", every, GpuChecks(podd, engine).tick)] if every else []),
             Loop("gpus", podd.settings.gpus.look_seconds, look_at_gpus, (GPUS,)),
         ],
         podd.bells,

@@ -1,12 +1,13 @@
 """How busy workloads and GPUs are: sampled now and then, kept in memory, never worth a transaction."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from podd.domain.use import History
 from podd.domain.workload import Phase
 from podd.ports import Engine, EngineError, GpuProbe, GpuUse, Stats
+from podd.services.one_each import OneEach
 from podd.services.platform import Platform
 from podd.store import workloads
 
@@ -25,8 +26,7 @@ class Telemetry:
         self._podd = podd
         self._engine = engine
         self._probe = probe
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._questions = OneEach(AT_ONCE, PATIENCE)
         self._containers: dict[str, Stats] = {}
         self.gpus: Mapping[str, GpuUse] = {}
         self.history = History()
@@ -40,18 +40,11 @@ class Telemetry:
         running = {w.id: w.container_name for w in everything if w.phase is Phase.RUNNING}
         for gone in self._containers.keys() - running.keys():
             del self._containers[gone]
-        self._begin("", self._look_at_gpus(now))
+        self._questions.begin("", self._look_at_gpus(now))
         for workload_id, name in running.items():
-            self._begin(workload_id, self._measure(workload_id, name, now))
-        await asyncio.wait(self._under_way.values(), timeout=PATIENCE)
+            self._questions.begin(workload_id, self._measure(workload_id, name, now))
         self.history.forget(now)
-
-    def _begin(self, id: str, sampling: Coroutine[None, None, None]) -> None:
-        if id in self._under_way:
-            sampling.close()
-            return
-        task = self._under_way[id] = asyncio.create_task(sampling)
-        task.add_done_callback(lambda _: self._under_way.pop(id))
+        await self._questions.wait()
 
     async def _look_at_gpus(self, now: int) -> None:
         self.gpus = await asyncio.to_thread(self._probe.utilisation)
@@ -59,7 +52,7 @@ class Telemetry:
             self.history.add(uuid, asdict(use), now)
 
     async def _measure(self, workload_id: str, name: str, now: int) -> None:
-        async with self._turns:
+        async with self._questions.turn:
             try:
                 stats = await asyncio.to_thread(self._engine.stats, name)
             except EngineError:

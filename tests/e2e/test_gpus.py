@@ -51,7 +51,12 @@ def library(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(new_daemon: NewDaemon, hardware: Path, library: Path) -> Daemon:
     """A daemon on a machine with two GPUs, as far as it can tell."""
-    env = {"LD_LIBRARY_PATH": str(library), "FAKE_NVML_CONFIG": str(hardware)}
+    env = {
+        "LD_LIBRARY_PATH": str(library),
+        "FAKE_NVML_CONFIG": str(hardware),
+        "PODD_GPUS__CONTAINER_CHECK_SECONDS": "0.5",
+        "PODD_GPUS__RESTART_PODS_WITHOUT_GPUS": "true",
+    }
     return new_daemon(gpus=0, env=env).start()
 
 
@@ -141,3 +146,24 @@ def test_a_gpu_that_the_driver_reports_faulty_goes_to_nobody_else(daemon: Daemon
     with pytest.raises(GraphQLFailed) as refused:
         daemon.create_pod("sleep 1000", imageName=IMAGE)
     assert refused.value.code == "SUPPLY_CONSTRAINT"
+
+
+LOSES_ITS_GPUS_ONCE = r"""sh -c '
+tool=/usr/bin/nvidia-smi
+printf "#!/bin/sh\n" >$tool
+[ -e /lost ] || printf "echo Failed to initialize NVML: Unknown Error\nexit 255\n" >>$tool
+chmod +x $tool; touch /lost; exec sleep 1000'"""
+
+
+def test_a_container_that_loses_its_gpus_is_noticed_and_restarted_if_wished(daemon: Daemon) -> None:
+    pod_id = daemon.create_pod(LOSES_ITS_GPUS_ONCE, imageName=IMAGE)
+    told: list[str] = []
+
+    def restarted_and_well() -> bool:
+        explained = daemon.cli("explain", pod_id).stdout
+        told.append(explained)
+        return (
+            "gpus lost" in explained and "lost its GPUs; a restart" not in explained and daemon.runs(pod_id)
+        )
+
+    eventually(restarted_and_well, 60)
