@@ -28,9 +28,12 @@ from tests.services.lab import A6000, DOLLAR, RTX4090, Lab
 CENT = DOLLAR // 100
 MACHINE = "aaabb"
 PICK = st.integers(0, 4)
-BIDS = st.none() | st.integers(50, 54)
+BIDS = st.integers(50, 56) | st.integers(50, 56) | st.none()
 TYPES = st.sampled_from([(A6000,), (RTX4090,), (A6000, RTX4090), (RTX4090, A6000)])
-CREATE = st.tuples(st.just("create"), BIDS, st.integers(1, 3), TYPES)
+CREATE = st.tuples(st.just("create"), BIDS, st.integers(1, 2), TYPES)
+ONE_A6000 = st.tuples(st.just("create"), st.integers(50, 56), st.just(1), st.just((A6000,)))
+CROWD = st.lists(ONE_A6000, min_size=3, max_size=3)
+"""So that somebody has to yield, and there is a choice of who."""
 STEP = (
     CREATE
     | CREATE
@@ -192,8 +195,10 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(steps=st.lists(STEP, min_size=4, max_size=14))
-def test_the_market_is_fair_whatever_happens(market: Market, steps: list[tuple[object, ...]]) -> None:
+@given(crowd=CROWD, steps=st.lists(STEP, min_size=3, max_size=10))
+def test_the_market_is_fair_whatever_happens(
+    market: Market, crowd: list[tuple[object, ...]], steps: list[tuple[object, ...]]
+) -> None:
     market.clear()
-    for step in steps:
+    for step in crowd + steps:
         market.play(step)
