@@ -12,12 +12,24 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from podd import __version__, daemon, doctor, log
 from podd.client import Client, ClientError
 from podd.config import ConfigError, Settings, load
 from podd.installation import DaemonError
-from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
+from podd.wire.operator import (
+    AccountWish,
+    DrainWish,
+    Explanation,
+    GpuList,
+    GpuStatus,
+    KeyWish,
+    NewAccount,
+    NewKey,
+    Nothing,
+    RotatedKey,
+)
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -34,6 +46,8 @@ app.add_typer(account, name="account")
 app.add_typer(key, name="key")
 secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
+gpus = typer.Typer(help="The GPUs of this machine: how they are, who holds them; in and out of service.")
+app.add_typer(gpus, name="gpus")
 
 Config = Annotated[
     Path | None,
@@ -42,6 +56,8 @@ Config = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+GpuUuid = Annotated[str, typer.Argument(metavar="UUID", help="The GPU's UUID, as `podd gpus` shows it.")]
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 
@@ -144,6 +160,43 @@ def explain(
     print(found.model_dump_json() if as_json else "\n".join(found.sentences))
 
 
+@gpus.callback(invoke_without_command=True)
+def list_gpus(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """The GPUs of this machine: how they are, who holds them; in and out of service."""
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        with Client.find(_settings(config).data_dir) as client:
+            _show_gpus(client.get("/operator/v1/gpus", GpuList), as_json)
+    except ClientError as error:
+        _fail(str(error))
+
+
+@gpus.command("cordon")
+def cordon_gpu(uuid: GpuUuid, as_json: AsJson = False, config: Config = None) -> None:
+    """Give a GPU to nobody new. Who holds it keeps it."""
+    _show_gpus(_ask(config, f"{_gpu_path(uuid)}/cordon", Nothing(), GpuList), as_json)
+
+
+@gpus.command("drain")
+def drain_gpu(
+    uuid: GpuUuid,
+    force: Annotated[
+        bool, typer.Option("--force", help="Stop on-demand pods and busy workers on it as well.")
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Cordon a GPU and move away who can be moved: spot pods now, workers when their jobs are done."""
+    _show_gpus(_ask(config, f"{_gpu_path(uuid)}/drain", DrainWish(force=force), GpuList), as_json)
+
+
+@gpus.command("return")
+def return_gpu(uuid: GpuUuid, as_json: AsJson = False, config: Config = None) -> None:
+    """Put a GPU back into service after a cordon, a drain or a fault."""
+    _show_gpus(_ask(config, f"{_gpu_path(uuid)}/return", Nothing(), GpuList), as_json)
+
+
 @app.command()
 def version(config: Config = None) -> None:  # noqa: ARG001 - every command takes it
     """Print the version."""
@@ -166,6 +219,34 @@ def _ask(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
             return client.post(path, wish, answer)
     except ClientError as error:
         _fail(str(error))
+
+
+def _gpu_path(uuid: str) -> str:
+    return f"/operator/v1/gpus/{quote(uuid, safe='')}"
+
+
+def _show_gpus(found: GpuList, as_json: bool) -> None:
+    if as_json:
+        print(found.model_dump_json())
+        return
+    table = Table("GPU", "type", "state", "use", "memory", "held by", "UUID", box=None, pad_edge=False)
+    for gpu in found.gpus:
+        holder = gpu.held_by
+        table.add_row(
+            str(gpu.index),
+            escape(gpu.type) + (" (simulated)" if gpu.simulated else ""),
+            escape(_gpu_state(gpu)),
+            "-" if gpu.gpu_percent is None else f"{gpu.gpu_percent} %",
+            "-" if gpu.memory_percent is None else f"{gpu.memory_percent} %",
+            f"{holder.kind} {holder.workload} of {holder.account}" if holder else "-",
+            gpu.uuid,
+        )
+    Console(highlight=False, soft_wrap=True).print(table, no_wrap=True, crop=False)
+
+
+def _gpu_state(gpu: GpuStatus) -> str:
+    state = gpu.state if gpu.duty == "serving" else f"{gpu.state}, {gpu.duty}"
+    return f"{state}: {gpu.reason}" if gpu.reason else state
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:

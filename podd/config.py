@@ -163,6 +163,11 @@ class GpuPrices(_Section):
 class Gpus(_Section):
     simulated: Annotated[tuple[SimulatedGpus, ...], BeforeValidator(_json)] = ()
     prices: Annotated[dict[str, GpuPrices], BeforeValidator(_json)] = {}
+    ignored_xids: Annotated[tuple[Positive, ...], BeforeValidator(_words)] = ()
+    sample_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    look_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+    container_check_seconds: Seconds = 300
+    restart_pods_without_gpus: bool = False
 
 
 class Limits(_Section):

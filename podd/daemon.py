@@ -41,19 +41,21 @@ from podd.services import (
     billing,
     container_disks,
     dispatch,
+    gpus,
     history,
     pods,
     volume_files,
     workloads,
 )
 from podd.services.fence import Fence
+from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
+from podd.services.platform import AUTOSCALE, GPUS, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Outbox
-from podd.store import gpus, jobs, meta, sealed
+from podd.store import jobs, meta, sealed
 from podd.store.db import Store, Tx
 from podd.volumes.room import disk_room
 from podd.volumes.storage import Storage, open_storage, wanted
@@ -113,7 +115,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
         storage = await asyncio.to_thread(_open_volumes, settings, info)
-        nvml = NvmlProbe()
+        nvml = NvmlProbe(ignored_xids=settings.gpus.ignored_xids)
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = open_ways_in(settings, info)
@@ -157,7 +159,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             )
             servers = [Server(Door(app, local=False), ways_in.sockets)]
             servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
-            sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
+            sampling = Loops([Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick)], bells, clock)
             sampling.start()
             for server in servers:
                 await server.start()
@@ -195,7 +197,7 @@ async def _at_work(
     outbox = Outbox(podd, courier)
 
     async def look_at_gpus(_now: int) -> None:
-        await podd.store.write(gpus.put_all, await asyncio.to_thread(probe.gpus))
+        await _look_at_gpus(podd, probe)
 
     timekeeper = Timekeeper(podd)
 
@@ -223,6 +225,7 @@ async def _at_work(
     async def forget(now: int) -> None:
         await history.tick(podd, now)
 
+    every = podd.settings.gpus.container_check_seconds
     loops = Loops(
         [
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
@@ -233,7 +236,8 @@ async def _at_work(
             Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
             Loop("volumes", 10, look_at_volumes, (SWEEP, GROW)),
             Loop("container disks", podd.settings.limits.container_disk_check_seconds, look_at_disks),
-            Loop("gpus", 60, look_at_gpus),
+            *([Loop("gpu checks", every, GpuChecks(podd, engine).tick)] if every else []),
+            Loop("gpus", podd.settings.gpus.look_seconds, look_at_gpus, (GPUS,)),
             Loop("history", 300, forget),
             Loop("fence", 30, fence.tick),
         ],
@@ -243,8 +247,10 @@ async def _at_work(
     await volume_files.at_start(podd, storage)
     leaving = threading.Event()
     events = threading.Thread(target=_ring_on_events, args=(podd.bells, engine, leaving), daemon=True)
+    faults = threading.Thread(target=_hear_faults, args=(podd, probe), daemon=True)
     loops.start()
     events.start()
+    faults.start()
     try:
         yield reconciler
     finally:
@@ -256,6 +262,7 @@ async def _at_work(
                 await reconciler.drain()
         reconciler.close()
         leaving.set()
+        probe.close()
         engine.close()
         await asyncio.to_thread(events.join, LEAVE_AFTER)
 
@@ -274,18 +281,26 @@ async def _sealer(settings: Settings, identity: Identity, store: Store) -> Seale
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:
     """What a new start has to know before anything else moves."""
-    found = await asyncio.to_thread(probe.gpus)
+    found, trouble = await asyncio.to_thread(lambda: (probe.gpus(), probe.trouble()))
 
     def note(tx: Tx) -> None:
-        gpus.put_all(tx, found)
         last = meta.get(tx, "boot_id")
-        if last is not None and last != podd.boot_id:
+        rebooted = last is not None and last != podd.boot_id
+        if rebooted:
+            gpus.note_reboot(tx)
+        gpus.look(tx, podd, found, trouble, podd.booted_at)
+        if rebooted:
             workloads.note_reboot(tx, podd, podd.booted_at)
         meta.put(tx, "boot_id", podd.boot_id)
         jobs.note_all_seen(tx, podd.booted_at)
 
     await podd.store.write(note)
     log.info("gpus", count=len(found), simulated=sum(gpu.simulated for gpu in found))
+
+
+async def _look_at_gpus(podd: Platform, probe: GpuProbe) -> None:
+    found, trouble = await asyncio.to_thread(lambda: (probe.gpus(), probe.trouble()))
+    await podd.store.write(gpus.look, podd, found, trouble, podd.clock.now())
 
 
 def _boot_id() -> str:
@@ -361,6 +376,14 @@ async def _first_to_stop(servers: list[Server]) -> BaseException | None:
 def _log_change(what: str, facts: dict[str, object]) -> None:
     """One line for each change of state, once it is stored."""
     log.info(what, **facts)
+
+
+def _hear_faults(podd: Platform, probe: GpuProbe) -> None:
+    """What the driver reports is noted as it happens, and looked into. Ends when the probe is closed."""
+    for fault in probe.faults():
+        log.warning("gpu fault", gpus=fault.uuids, text=fault.text, fatal=fault.fatal)
+        podd.store.submit(gpus.note_fault, podd, fault, podd.clock.now())
+        podd.bells.ring([GPUS])
 
 
 def _ring_on_events(bells: Bells, engine: Engine, leaving: threading.Event) -> None:

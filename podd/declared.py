@@ -1,12 +1,13 @@
 """GPUs that are only declared, and the one probe the daemon asks: all its probes joined."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from uuid import UUID, uuid5
 
 from podd.config import SimulatedGpus
 from podd.domain.catalogue import Catalogue
-from podd.domain.gpu import Gpu
+from podd.domain.gpu import Gpu, GpuFault
 from podd.ports import GpuProbe, GpuUse
 
 UNLISTED_MEMORY_GB = 24
@@ -43,6 +44,15 @@ class DeclaredProbe(GpuProbe):
     def gpus(self) -> list[Gpu]:
         return list(self._gpus)
 
+    def trouble(self) -> str | None:
+        return None
+
+    def faults(self) -> Iterator[GpuFault]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
     def utilisation(self) -> dict[str, GpuUse]:
         return {gpu.uuid: GpuUse(gpu_percent=0, memory_percent=0) for gpu in self._gpus}
 
@@ -60,6 +70,17 @@ class JoinedProbe(GpuProbe):
     def gpus(self) -> list[Gpu]:
         found = [gpu for probe in self._probes for gpu in probe.gpus()]
         return [replace(gpu, index=index) for index, gpu in enumerate(found)]
+
+    def trouble(self) -> str | None:
+        return "; ".join(said for probe in self._probes if (said := probe.trouble())) or None
+
+    def faults(self) -> Iterator[GpuFault]:
+        """One probe after the other: all but the first with a driver end at once."""
+        return chain.from_iterable(probe.faults() for probe in self._probes)
+
+    def close(self) -> None:
+        for probe in self._probes:
+            probe.close()
 
     def utilisation(self) -> dict[str, GpuUse]:
         return {uuid: use for probe in self._probes for uuid, use in probe.utilisation().items()}

@@ -497,7 +497,7 @@ def _gpu(gpu: Gpu, reason: str, known: Catalogue) -> Check:
     gpu_type = known.type_of(gpu)
     name = f"{'simulated ' if gpu.simulated else ''}gpu {gpu.index}"
     detail = f"{gpu.type_id}, {gpu_type.memory_gb} GB, pool {gpu_type.pool} ({gpu.uuid})"
-    if gpu.state is GpuState.UNHEALTHY:
+    if gpu.state is not GpuState.HEALTHY:
         advice = "No new pod gets it. Reset it (nvidia-smi --gpu-reset -i INDEX) or reboot."
         return _failure(name, f"{detail}: {reason}", advice)
     if not gpu_type.known:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from podd.domain.container import Container, ContainerSpec, RegistryAuth
-from podd.domain.gpu import Gpu
+from podd.domain.gpu import Gpu, GpuFault
 
 
 class EngineError(Exception):
@@ -200,7 +200,18 @@ class VolumeStorage(Protocol):
 
 class GpuProbe(Protocol):
     def gpus(self) -> list[Gpu]:
-        """The GPUs of this machine, in index order; an empty list when there are none."""
+        """The GPUs of this machine, in index order; an empty list when there are none. A card with MIG on
+        is not among them: its instances are."""
+
+    def trouble(self) -> str | None:
+        """What kept the last look from seeing all GPUs there may be; None when nothing did."""
+
+    def faults(self) -> Iterator[GpuFault]:
+        """What happens to GPUs from now on, as it happens. Ends when close() is called, at once where there
+        is nothing to hear from."""
+
+    def close(self) -> None:
+        """Let go of the driver, and end the iterations of `faults`."""
 
     def utilisation(self) -> dict[str, "GpuUse"]:
         """Load now, by UUID; a GPU that cannot be read is left out."""
@@ -211,10 +222,13 @@ class GpuProbe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GpuUse:
-    """Percent busy and percent of memory used, whole numbers."""
+    """Percent busy and percent of memory used, whole numbers; power drawn and temperature. None: the driver
+    does not say (of MIG instances it tells the memory alone)."""
 
-    gpu_percent: int
+    gpu_percent: int | None
     memory_percent: int
+    watts: float | None = None
+    celsius: int | None = None
 
 
 class Undeliverable(Exception):

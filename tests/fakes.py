@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from podd.domain.container import Container, ContainerSpec, ContainerState, PortBinding, RegistryAuth
-from podd.domain.gpu import Gpu
+from podd.domain.gpu import Gpu, GpuFault
 from podd.ports import (
     Clock,
     ContainerEvent,
@@ -71,9 +72,23 @@ class FakeGpuProbe(GpuProbe):
         self.present = list(gpus)
         self.use = dict(use or {})
         self.cuda = cuda
+        self.problem: str | None = None
+        self._faults: Queue[GpuFault | None] = Queue()
+
+    def happens(self, fault: GpuFault) -> None:
+        self._faults.put(fault)
 
     def gpus(self) -> list[Gpu]:
         return list(self.present)
+
+    def trouble(self) -> str | None:
+        return self.problem
+
+    def faults(self) -> Iterator[GpuFault]:
+        return iter(self._faults.get, None)
+
+    def close(self) -> None:
+        self._faults.put(None)
 
     def utilisation(self) -> dict[str, GpuUse]:
         return dict(self.use)

@@ -93,6 +93,23 @@ def test_wrong_use_is_exit_code_2(run: Run, words: str) -> None:
     assert run(*words.split()).exit_code == 2
 
 
+def test_gpus_are_listed_and_taken_out_of_service_and_back(
+    run: Run, podd: Served, here: dict[str, str]
+) -> None:
+    listed = json.loads(run("gpus", "--json", **here).stdout)["gpus"]
+    uuid = listed[0]["uuid"]
+    table = run("gpus", **here).stdout
+    assert all(gpu["uuid"] in table for gpu in listed)
+    assert "(simulated)" in table
+    assert "healthy, cordoned" in run("gpus", "cordon", uuid, **here).stdout
+    assert json.loads(run("gpus", "drain", uuid, "--force", "--json", **here).stdout)["gpus"][0]["duty"] == (
+        "draining"
+    )
+    assert "cordoned" not in run("gpus", "return", uuid, **here).stdout
+    refused = run("gpus", "cordon", "GPU-none", **here)
+    assert (refused.exit_code, "There is no GPU GPU-none" in refused.stderr) == (1, True)
+
+
 def test_the_version_is_printed(run: Run) -> None:
     result = run("version")
     assert (result.exit_code, result.stdout) == (0, f"{__version__}\n")

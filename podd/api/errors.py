@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from podd.domain import errors, openai
-from podd.domain.errors import Malformed, PoddError, TooMany
+from podd.domain.errors import Malformed, NoCapacity, PoddError, TooMany
 from podd.ids import RESERVED
 
 log = structlog.get_logger()
@@ -84,14 +84,18 @@ def _is_control_plane(path: str) -> bool:
     return path.split("/")[2] in RESERVED
 
 
-def answer(request: Request[Any, Any, Any], status: int, message: str) -> Response[bytes]:
+def answer(request: Request[Any, Any, Any], status: int, message: str, reason: str = "") -> Response[bytes]:
+    """In the shape of its path. `reason` goes beside a message whose words clients compare."""
     shape, media_type = shape_for(request.url.path)
     body = shape(status, TITLES.get(status, "Error"), message)
+    if reason:
+        body |= {"errors": [reason]} if shape is problem_shape else {"reason": reason}
     return Response(json.dumps(body).encode(), status_code=status, media_type=media_type)
 
 
 def on_podd_error(request: Request[Any, Any, Any], error: PoddError) -> Response[bytes]:
-    response = answer(request, STATUS.get(type(error), 400), error.message)
+    short = error.short if isinstance(error, NoCapacity) else ""
+    response = answer(request, STATUS.get(type(error), 400), error.message, short)
     if isinstance(error, TooMany):
         response.headers["retry-after"] = str(error.retry_after)
     return response

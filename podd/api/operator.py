@@ -5,18 +5,27 @@ from litestar.params import FromPath, JSONBody
 
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
+from podd.api.shown import dollars
 from podd.domain.account import require
-from podd.services import accounts, explain, explain_endpoint, rotation
+from podd.services import accounts, explain, explain_endpoint, gpus, rotation
+from podd.services.gpus import Held
+from podd.services.telemetry import Telemetry
 from podd.store import census
 from podd.store.db import Reader
 from podd.wire.operator import (
     AccountWish,
+    DrainWish,
     Explanation,
+    GpuHolder,
+    GpuList,
+    GpuStatus,
     KeyWish,
     MachineStatus,
+    Minute,
     NewAccount,
     NewKey,
     RotatedKey,
+    UseHistory,
 )
 
 
@@ -48,7 +57,9 @@ async def rotate_key(request: AnyRequest) -> RotatedKey:
 async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation:
     """Why a pod runs or does not. Its owner may ask as well."""
     caller, api = await known_caller_of(request), api_of(request)
-    sentences = await api.podd.store.read(explain.pod, api.podd, caller, pod_id, api.now)
+    sentences = await api.podd.store.read(
+        explain.pod, api.podd, caller, pod_id, api.now, api.telemetry.history
+    )
     return Explanation(id=pod_id, sentences=sentences)
 
 
@@ -68,16 +79,97 @@ async def machine(request: AnyRequest) -> MachineStatus:
     return await api.podd.store.read(_status, api.engine_name)
 
 
+@get("/operator/v1/gpus")
+async def list_gpus(request: AnyRequest) -> GpuList:
+    """All GPUs: how they are, who holds them, how busy they are."""
+    caller, api = await known_caller_of(request), api_of(request)
+    return _gpu_list(await api.podd.store.read(gpus.listed, caller), api.telemetry)
+
+
+@get("/operator/v1/use/{id:str}")
+async def use_history(request: AnyRequest, id: FromPath[str]) -> UseHistory:
+    """How busy a GPU (by UUID), pod or worker was in each minute of the last day."""
+    caller, api = await known_caller_of(request), api_of(request)
+    require(caller, "machine.read")
+    minutes = [Minute(at=minute.at, means=dict(minute.means)) for minute in api.telemetry.history.of(id)]
+    return UseHistory(id=id, minutes=minutes)
+
+
+@post("/operator/v1/gpus/{uuid:str}/cordon", status_code=200)
+async def cordon_gpu(request: AnyRequest, uuid: FromPath[str]) -> GpuList:
+    """Give it to nobody new; who holds it keeps it. A card's UUID means all its MIG instances."""
+    caller, api = await known_caller_of(request), api_of(request)
+    return _gpu_list(await api.podd.store.write(gpus.cordon, caller, uuid, api.now), api.telemetry)
+
+
+@post("/operator/v1/gpus/{uuid:str}/drain", status_code=200)
+async def drain_gpu(request: AnyRequest, uuid: FromPath[str], data: JSONBody[DrainWish]) -> GpuList:
+    """Cordon it, and move away who can be moved: spot pods and workers; with `force` everybody."""
+    caller, api = await known_caller_of(request), api_of(request)
+    drained = await api.podd.store.write(gpus.drain, api.podd, caller, uuid, data.force, api.now)
+    return _gpu_list(drained, api.telemetry)
+
+
+@post("/operator/v1/gpus/{uuid:str}/return", status_code=200)
+async def return_gpu(request: AnyRequest, uuid: FromPath[str]) -> GpuList:
+    """Put it back into service, and forget what has happened to it."""
+    caller, api = await known_caller_of(request), api_of(request)
+    return _gpu_list(await api.podd.store.write(gpus.give_back, caller, uuid, api.now), api.telemetry)
+
+
+def _gpu_list(found: list[Held], telemetry: Telemetry) -> GpuList:
+    return GpuList(gpus=[_gpu_status(held, telemetry) for held in found])
+
+
+def _gpu_status(held: Held, telemetry: Telemetry) -> GpuStatus:
+    gpu, holder, use = held.gpu, held.holder, telemetry.gpus.get(held.gpu.uuid)
+    status = GpuStatus(
+        index=gpu.index,
+        uuid=gpu.uuid,
+        type=gpu.type_id,
+        memory=gpu.memory,
+        card=gpu.parent or None,
+        simulated=gpu.simulated,
+        state=gpu.state.value,
+        reason=gpu.reason,
+        duty=gpu.duty.value,
+        held_by=GpuHolder(
+            workload=holder.id,
+            account=holder.account_id,
+            kind=holder.kind.value,
+            bid=None if held.bid is None else dollars(held.bid),
+        )
+        if holder
+        else None,
+    )
+    if use is None:
+        return status
+    seen = {"gpu_percent": use.gpu_percent, "memory_percent": use.memory_percent}
+    return status.model_copy(update={**seen, "watts": use.watts, "celsius": use.celsius})
+
+
 def _status(db: Reader, engine: str) -> MachineStatus:
     size = census.take(db)
     return MachineStatus(
         version=__version__,
         engine=engine,
         gpus=size.gpus,
-        gpus_free=size.gpus - size.gpus_claimed,
+        gpus_free=size.gpus_free,
         pods=size.pods,
         endpoints=size.endpoints,
     )
 
 
-HANDLERS = [create_account, create_key, rotate_key, explain_pod, explain_anything, machine]
+HANDLERS = [
+    create_account,
+    create_key,
+    rotate_key,
+    explain_pod,
+    explain_anything,
+    machine,
+    list_gpus,
+    use_history,
+    cordon_gpu,
+    drain_gpu,
+    return_gpu,
+]

@@ -26,7 +26,8 @@ def prose_instant(at: int) -> str:
 
 def last_change(workload: Workload) -> str:
     text = f"{workload.changed_by}: {prose_instant(workload.changed_at)}"
-    return f"{text}. {workload.reason}" if workload.reason else text
+    said = [sentence for sentence in (workload.reason, workload.trouble) if sentence]
+    return f"{text}. {' '.join(said)}" if said else text
 
 
 def uptime(workload: Workload, now: int) -> int:

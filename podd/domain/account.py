@@ -88,6 +88,8 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "job.read": _ACCOUNT,
     "job.cancel": _ACCOUNT,
     "machine.read": _OPERATOR,
+    "gpu.read": _OPERATOR,
+    "gpu.change": _OPERATOR,
 }
 
 

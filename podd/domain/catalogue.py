@@ -95,8 +95,16 @@ class Catalogue:
         return next((t for t in self.types if t.id == id or id in t.aliases), None)
 
     def type_of(self, gpu: Gpu) -> GpuType:
-        """The type of a card of this machine, made up from its name and memory if it is not listed."""
-        return self.lookup(gpu.type_id) or self._priced(_unlisted(gpu, self.fallback))
+        """The type of a card of this machine, made up if it is not listed: a MIG instance costs its part of
+        the card, by memory; everything else follows from its name and memory."""
+        listed = self.lookup(gpu.type_id)
+        if listed is not None:
+            return listed
+        card_name, mig, profile = gpu.type_id.rpartition(" MIG ")
+        card = self.lookup(card_name) if mig else None
+        if card is not None:
+            return self._priced(_instance(gpu, card, profile))
+        return self._priced(_unlisted(gpu, self.fallback))
 
     def with_gpus(self, gpus: Iterable[Gpu]) -> Self:
         """This catalogue with the unlisted cards of a machine added, so that they have pools too."""
@@ -199,6 +207,27 @@ def manufacturer(type_id: str) -> str:
 
 
 # Private
+
+
+def _instance(gpu: Gpu, card: GpuType, profile: str) -> GpuType:
+    gb = max(1, round(gpu.memory / 1024))
+
+    def part(amount: int) -> int:
+        return min(amount, amount * gb // card.memory_gb)
+
+    return replace(
+        card,
+        id=gpu.type_id,
+        display_name=f"{card.display_name} MIG {profile}",
+        memory_gb=gb,
+        pool=f"OTHER_{gb}",
+        secure=part(card.secure),
+        community=part(card.community),
+        lowest_bid=part(card.lowest_bid),
+        serverless_second=part(card.serverless_second),
+        cuda_cores=0,
+        aliases=(),
+    )
 
 
 def _unlisted(gpu: Gpu, fallback: Fallback) -> GpuType:

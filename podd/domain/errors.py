@@ -59,9 +59,14 @@ class Conflict(PoddError):
 
 
 class NoCapacity(PoddError):
-    """The machine has no room for this now."""
+    """The machine has no room for this now. `message` is in words that clients compare; `short` says what
+    is short, and who holds it in counts, never whose."""
 
     code = "no_capacity"
+
+    def __init__(self, message: str, short: str = "") -> None:
+        super().__init__(message)
+        self.short = short
 
 
 class TooLarge(PoddError):

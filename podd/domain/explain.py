@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from podd.domain.gpu import Claim, Gpu, GpuState
+from podd.domain.gpu import Claim, Duty, Gpu, GpuRequest, GpuState
 from podd.domain.workload import Desired, Kind, Phase, Workload
 
 
@@ -14,6 +14,7 @@ class GpuCensus:
     total: int = 0
     free: int = 0
     unhealthy: int = 0
+    cordoned: int = 0
     on_demand: int = 0
     spot: int = 0
     workers: int = 0
@@ -24,12 +25,14 @@ def census(
 ) -> GpuCensus:
     """Count the GPUs of the type. `kinds` says of each claiming workload what it is."""
     held = {claim.gpu_uuid: claim for claim in claims}
-    counts = {"total": 0, "free": 0, "unhealthy": 0, "on_demand": 0, "spot": 0, "workers": 0}
+    counts = {"total": 0, "free": 0, "unhealthy": 0, "cordoned": 0, "on_demand": 0, "spot": 0, "workers": 0}
     for gpu in (g for g in gpus if g.type_id == type_id):
         counts["total"] += 1
         claim = held.get(gpu.uuid)
         if gpu.state is not GpuState.HEALTHY:
             counts["unhealthy"] += 1
+        elif gpu.duty is not Duty.SERVING:
+            counts["cordoned"] += 1
         elif claim is None:
             counts["free"] += 1
         elif kinds.get(claim.workload_id) is Kind.WORKER:
@@ -42,15 +45,40 @@ def census(
 def gpu_sentence(type_id: str, wanted: int, found: GpuCensus) -> str:
     if not found.total:
         return f"It wants {wanted} x {type_id}; this machine has none."
-    holders = [
-        (found.on_demand, "by on-demand pods"),
-        (found.spot, "by spot pods"),
-        (found.workers, "by serverless workers"),
-    ]
-    held = [f"{count} held {who}" for count, who in holders if count]
-    held += [f"{found.unhealthy} unhealthy"] if found.unhealthy else []
+    held = _held(found)
     details = f" ({', '.join(held)})" if held else ""
     return f"It wants {wanted} x {type_id}; {found.free} of {found.total} are free{details}."
+
+
+def gpu_shortage(wanted: GpuRequest, counts: Mapping[str, GpuCensus]) -> str:
+    """Why no GPUs were found for the request, for each of its types."""
+    return "; or ".join(_shortage(type_id, wanted, counts[type_id]) for type_id in wanted.type_ids)
+
+
+def memory_shortage(wanted: int, free: int, total: int) -> str:
+    """`wanted` in GB, the others in MiB."""
+    least = f"At least {wanted} GB of memory" if wanted else "Memory"
+    return f"{least} wanted, {max(free, 0) // 1024} free of {total // 1024}"
+
+
+def _shortage(type_id: str, wanted: GpuRequest, found: GpuCensus) -> str:
+    if not found.total:
+        return f"{wanted.count} x {type_id} wanted, this machine has none"
+    said = [f"{wanted.count} x {type_id} wanted, {found.free} free of {found.total}", ", ".join(_held(found))]
+    if found.spot and wanted.bid is not None:
+        said.append("spot pods there bid as much or more")
+    return "; ".join(part for part in said if part)
+
+
+def _held(found: GpuCensus) -> list[str]:
+    holders = [
+        (found.on_demand, "held by on-demand pods"),
+        (found.spot, "held by spot pods"),
+        (found.workers, "held by serverless workers"),
+        (found.unhealthy, "not healthy"),
+        (found.cordoned, "taken out of service"),
+    ]
+    return [f"{count} {how}" for count, how in holders if count]
 
 
 def memory_sentence(free: int, total: int) -> str:
@@ -62,6 +90,11 @@ def disk_sentence(free: int, total: int, wanted: int) -> str:
     """In GB."""
     room = f"{max(free, 0)} of {total} GB of disk"
     return f"It wants {wanted} GB of container disk; {room} are not promised to others."
+
+
+def use_sentence(uuid: str, percent: float | None) -> str:
+    """How busy a GPU was in the last hour; empty when nobody knows."""
+    return f"GPU {uuid} was {percent:.0f} % busy over the last hour." if percent is not None else ""
 
 
 def state_sentence(workload: Workload, now: int) -> str:

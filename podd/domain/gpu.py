@@ -1,8 +1,8 @@
 """GPUs, their types, and the one rule that says who gets which: `place`.
 
-A pod or worker holds whole GPUs. On-demand pods are never displaced. Spot pods yield to on-demand
-requests and to strictly higher bids, but only when no free GPU fits. Workers never displace pods and
-are displaced by none.
+A pod or worker holds whole GPUs, or whole MIG instances: what can be claimed is called a GPU here.
+On-demand pods are never displaced. Spot pods yield to on-demand requests and to strictly higher bids, but
+only when no free GPU fits. Workers never displace pods and are displaced by none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,23 @@ from enum import StrEnum
 
 class GpuState(StrEnum):
     HEALTHY = "healthy"
-    UNHEALTHY = "unhealthy"
+    UNHEALTHY = "unhealthy"  # this GPU is broken; the reason says how
+    UNKNOWN = "unknown"  # the driver cannot be asked; what runs on it may well be fine
+
+
+class Duty(StrEnum):
+    """What the operator has decided about a GPU."""
+
+    SERVING = "serving"
+    CORDONED = "cordoned"  # who holds it keeps it, nobody else gets it
+    DRAINING = "draining"  # cordoned, and whoever can move away does
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU of this machine. `memory` in MiB; `type_id` is the NVML product name."""
+    """One GPU of this machine, or one MIG instance of a card: then `parent` is the card's UUID. `memory` in
+    MiB; `type_id` is the NVML product name, with ` MIG <profile>` for an instance. `reason` says why it is
+    not healthy. `ecc` counts the memory errors that could not be corrected since the driver was loaded."""
 
     uuid: str
     index: int
@@ -25,6 +36,31 @@ class Gpu:
     memory: int
     simulated: bool = False
     state: GpuState = GpuState.HEALTHY
+    parent: str = ""
+    reason: str = ""
+    duty: Duty = Duty.SERVING
+    ecc: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be given to somebody new."""
+        return self.state is GpuState.HEALTHY and self.duty is Duty.SERVING
+
+    @property
+    def leaving(self) -> bool:
+        """Whether whoever can move away from it should."""
+        return self.state is GpuState.UNHEALTHY or self.duty is Duty.DRAINING
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFault:
+    """What the driver says has happened to a GPU; `uuids` is empty when it does not say to which, which asks
+    for another look. `fatal` ones take it out of service until the operator returns it or the machine
+    restarts."""
+
+    uuids: tuple[str, ...]
+    text: str
+    fatal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +114,7 @@ Placement = Place | Preempt | NoGpu
 def place(request: GpuRequest, gpus: Sequence[Gpu], claims: Iterable[Claim]) -> Placement:
     """Which GPUs the request gets. Free ones first, over all its types in order; only then by displacing."""
     held = {claim.gpu_uuid: claim for claim in claims}
-    usable = [gpu for gpu in gpus if gpu.state is GpuState.HEALTHY]
+    usable = [gpu for gpu in gpus if gpu.usable]
     by_type = {type_id: [g for g in usable if g.type_id == type_id] for type_id in request.type_ids}
     for type_id, candidates in by_type.items():
         free = [g.uuid for g in candidates if g.uuid not in held]

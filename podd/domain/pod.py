@@ -77,8 +77,10 @@ class PodChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
     """A pod's own facts; what runs is in `workload`. `price` is nano-dollars an hour for the whole pod
-    while it runs, `bid` nano-dollars per GPU and hour or None. `global_networking` is kept as asked for: the
-    pods of an account reach each other either way."""
+    while it runs, `bid` nano-dollars per GPU and hour or None. `gpu_count` is what it has or had last,
+    `own_gpu_count` what it comes back with unless told otherwise: it differs after a start without GPUs.
+    `min_vcpus` and `min_memory` (GB) are the least it was made with. `global_networking` is kept as asked
+    for: the pods of an account reach each other either way."""
 
     workload: Workload
     name: str
@@ -87,6 +89,9 @@ class Pod:
     ports: str = ""
     gpu_type_id: str = ""
     gpu_count: int = 0
+    own_gpu_count: int = 0
+    min_vcpus: int | None = None
+    min_memory: int | None = None
     bid: int | None = None
     price: int = 0
     cloud_type: str = "SECURE"
@@ -210,18 +215,27 @@ def checked_bid(bid: int, gpu_type: GpuType) -> int:
 
 def suits(request: PodRequest, machine: MachineFacts) -> bool:
     """Whether this machine is of the wanted kind at all, however full it is."""
+    return not mismatch(request, machine)
+
+
+def mismatch(request: PodRequest, machine: MachineFacts) -> str:
+    """What is wanted that this machine never has; empty when it is of the wanted kind."""
     if request.cloud_type not in (None, "", "ALL", machine.cloud_type):
-        return False
+        return f"{request.cloud_type} cloud wanted, this machine is {machine.cloud_type}"
     wanted_centres = {centre.upper() for centre in request.data_center_ids}
     if wanted_centres and machine.data_center_id.upper() not in wanted_centres:
-        return False
+        return f"data center {', '.join(sorted(wanted_centres))} wanted, this is {machine.data_center_id}"
     if request.country_code and request.country_code.upper() != machine.country_code.upper():
-        return False
+        return f"country {request.country_code} wanted, this machine is in {machine.country_code}"
     if not _cuda_suits(request, machine.cuda_version):
-        return False
-    if (request.min_vcpus or 0) > machine.vcpus or (request.min_disk or 0) > machine.disk:
-        return False
-    return (request.min_memory or 0) * 1024 <= machine.memory
+        return f"another CUDA version wanted, the driver here has {machine.cuda_version}"
+    if (request.min_vcpus or 0) > machine.vcpus:
+        return f"{request.min_vcpus} vCPUs wanted, this machine has {machine.vcpus}"
+    if (request.min_disk or 0) > machine.disk:
+        return f"{request.min_disk} GB of disk wanted, this machine has {machine.disk}"
+    if (request.min_memory or 0) * 1024 > machine.memory:
+        return f"{request.min_memory} GB of memory wanted, this machine has {machine.memory // 1024}"
+    return ""
 
 
 def _cuda_suits(request: PodRequest, have: str | None) -> bool:

@@ -71,7 +71,10 @@ class Needs:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """`restart_of` is the start (`started_at`) that is to be followed by another one, 0 for none: a name for
-    one run of the container, which no change of the clock can make true of another."""
+    one run of the container, which no change of the clock can make true of another. `started_at` is of the
+    container that is there now, `last_started_at` of the last there was. `gpus_lost_at`: since when the
+    container cannot use its GPUs any more. `sick_gpus` says of each GPU it holds that is not healthy what is
+    wrong with it."""
 
     id: str
     kind: Kind
@@ -86,6 +89,7 @@ class Workload:
     container_id: str = ""
     address: str = ""
     started_at: int | None = None
+    last_started_at: int | None = None
     exited_at: int | None = None
     exit_code: int | None = None
     restarts: int = 0
@@ -98,6 +102,14 @@ class Workload:
     created_at: int = 0
     changed_at: int = 0
     changed_by: str = ""
+    gpus_lost_at: int | None = None
+    sick_gpus: tuple[str, ...] = ()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with its GPUs, in sentences; empty when nothing is."""
+        lost = ["Its container has lost its GPUs; a restart gives them back."] if self.gpus_lost_at else []
+        return " ".join(lost + [f"It is affected by {sick}" for sick in self.sick_gpus])
 
     @property
     def gpu_uuids(self) -> tuple[str, ...]:

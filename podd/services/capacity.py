@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
+from podd.domain import explain
 from podd.domain import gpu as placing
 from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest, NoGpu, Preempt
@@ -43,22 +44,24 @@ def find(
     possible and those for the longest time; then spot pods.
 
     `besides` is memory in MiB that the workload itself gives back. Raises NoCapacity with `no_gpu` as its
-    message, which clients compare letter for letter.
+    message, which clients compare letter for letter, and with what is short.
     """
     fit = partial(_fit, db, podd, request, besides, disk, volume)
     frozen = workloads.frozen(db)
     gently = replace(wanted, may_preempt=False)
+    short = ""
     for attempt, going in ((gently, []), (gently, frozen), (wanted, frozen)):
         room = fit(attempt, going)
-        if room is None:
+        if isinstance(room, str):
+            short = room
             continue
         for spared in reversed(going):
             fewer = [worker for worker in going if worker is not spared]
             other = fit(attempt, fewer)
-            if other is not None:
+            if isinstance(other, Room):
                 room, going = other, fewer
         return room
-    raise NoCapacity(no_gpu)
+    raise NoCapacity(no_gpu, short)
 
 
 def _fit(
@@ -70,21 +73,25 @@ def _fit(
     volume: int,
     wanted: GpuRequest,
     going: list[Worker],
-) -> Room | None:
-    """Room as it is without the workers `going`."""
+) -> Room | str:
+    """Room as it is without the workers `going`, or what is short."""
     gone = {worker.id for worker in going}
     placement: placing.Placement = placing.Place("", ())
     if wanted.count:
         claims = [claim for claim in gpus.claims(db) if claim.workload_id not in gone]
         placement = placing.place(wanted, gpus.all_present(db), claims)
     if isinstance(placement, NoGpu):
-        return None
+        counts = {type_id: gpu_census(db, type_id) for type_id in wanted.type_ids}
+        return explain.gpu_shortage(wanted, counts)
     victims = placement.victims if isinstance(placement, Preempt) else ()
     given_back = besides + sum(_memory_of(db, victim) for victim in (*victims, *gone))
     free = podd.host.memory - workloads.reserved_memory(db) + given_back
     part = share(podd.facts(db), wanted.count, free, request)
-    if part is None or not disk_left(db, podd).has(disk - _disks_of(db, (*victims, *gone)), volume):
-        return None
+    if part is None:
+        return explain.memory_shortage(request.min_memory or 0, free, podd.host.memory)
+    left = disk_left(db, podd)
+    if not left.has(disk - _disks_of(db, (*victims, *gone)), volume):
+        return f"{disk + volume} GB of disk wanted, {max(left.disk, 0)} GB are not promised to others"
     return Room(placement.type_id, placement.gpu_uuids, part, victims, tuple(w.id for w in going))
 
 
@@ -121,6 +128,12 @@ def check_disk(db: Reader, podd: Platform, *, disk: int = 0, volume: int = 0) ->
             f"There is not enough disk on the machine: {max(disk, 0) + max(volume, 0)} GB more are wanted, "
             f"{max(free, 0)} GB are free. Choose a smaller size, or remove volumes that are not needed."
         )
+
+
+def gpu_census(db: Reader, type_id: str) -> explain.GpuCensus:
+    """The GPUs of the type, and who holds them, in counts."""
+    kinds = {workload.id: workload.kind for workload in workloads.every(db)}
+    return explain.census(type_id, gpus.all_present(db), gpus.claims(db), kinds)
 
 
 def host_ports(

@@ -4,26 +4,38 @@ from podd.domain import explain as rules
 from podd.domain.account import Caller, CallerKind, require
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
-from podd.domain.workload import Desired
+from podd.domain.use import History
+from podd.domain.workload import Desired, Phase
 from podd.services import capacity
 from podd.services.platform import Platform
-from podd.store import events, gpus, workloads
+from podd.store import events, workloads
 from podd.store.db import Reader
 
 RECENT = 5
+HOUR = 3_600_000
 
 
-def pod(db: Reader, podd: Platform, caller: Caller, pod_id: str, now: int) -> list[str]:
-    """Sentences, the most important first. Raises NotFound."""
+def pod(
+    db: Reader, podd: Platform, caller: Caller, pod_id: str, now: int, history: History | None = None
+) -> list[str]:
+    """Sentences, the most important first. `history` is how busy its GPUs were. Raises NotFound."""
     require(caller, "pod.explain")
     found = workloads.pod(db, pod_id)
     if found is None or not _may_see(caller, found):
         raise NotFound("pod not found")
     sentences = [rules.state_sentence(found.workload, now)]
+    if found.workload.trouble:
+        sentences.append(found.workload.trouble)
     if found.workload.reason:
         sentences.append(f"Reason: {found.workload.reason}")
     if found.workload.desired in (Desired.STOPPED, Desired.FAILED):
         sentences += _what_it_needs(db, podd, found)
+    if history is not None and found.workload.phase is Phase.RUNNING:
+        used = [
+            rules.use_sentence(gpu.uuid, history.mean(gpu.uuid, "gpu_percent", now - HOUR))
+            for gpu in found.workload.gpus
+        ]
+        sentences += [sentence for sentence in used if sentence]
     recent = events.of(db, found.id, RECENT)
     return sentences + [f"Earlier: {event.kind}: {event.text}" for event in reversed(recent)]
 
@@ -34,10 +46,9 @@ def _may_see(caller: Caller, pod: Pod) -> bool:
 
 def _what_it_needs(db: Reader, podd: Platform, pod: Pod) -> list[str]:
     sentences = []
-    if pod.gpu_count:
-        kinds = {workload.id: workload.kind for workload in workloads.every(db)}
-        found = rules.census(pod.gpu_type_id, gpus.all_present(db), gpus.claims(db), kinds)
-        sentences.append(rules.gpu_sentence(pod.gpu_type_id, pod.gpu_count, found))
+    if pod.own_gpu_count:
+        found = capacity.gpu_census(db, pod.gpu_type_id)
+        sentences.append(rules.gpu_sentence(pod.gpu_type_id, pod.own_gpu_count, found))
     free = podd.host.memory - workloads.reserved_memory(db)
     sentences.append(rules.memory_sentence(free, podd.host.memory))
     left = capacity.disk_left(db, podd)

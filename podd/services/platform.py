@@ -23,6 +23,7 @@ AUTOSCALE = "autoscale"
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
 GROW = "grow"
+GPUS = "gpus"
 
 
 def queue_bell(endpoint_id: str) -> str:

@@ -60,8 +60,13 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     machine = podd.facts(tx)
     types = podd.gpu_types(tx)
     type_ids = tuple(t for t in request.gpu_type_ids if t in types) if request.gpu_type_ids else tuple(types)
-    if not rules.suits(request, machine) or (count and not type_ids):
-        raise NoCapacity(OUT_OF_STOCK)
+    if mismatch := rules.mismatch(request, machine):
+        raise NoCapacity(OUT_OF_STOCK, mismatch)
+    if count and not type_ids:
+        raise NoCapacity(
+            OUT_OF_STOCK,
+            f"{_gpus(count, ' or '.join(request.gpu_type_ids) or 'GPU')} wanted, this machine has none",
+        )
     if request.bid is not None:
         type_ids = _affordable(request.bid, [types[type_id] for type_id in type_ids])
     wanted = GpuRequest(type_ids, count, request.bid)
@@ -73,7 +78,8 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     if flavour is not None:
         price = flavour.hourly * room.share.vcpus
     if request.max_price and price > request.max_price:
-        raise NoCapacity(OUT_OF_STOCK)
+        most, least = request.max_price / 1e9, price / 1e9
+        raise NoCapacity(OUT_OF_STOCK, f"at most ${most:.3f} an hour wanted, it costs ${least:.3f}")
     pod_id = _new_id(tx)
     if request.jupyter:
         needs = replace(needs, env={JUPYTER: podd.keys.jupyter_password(pod_id), **needs.env})
@@ -98,6 +104,9 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         ports=ports,
         gpu_type_id=room.type_id,
         gpu_count=count,
+        own_gpu_count=count,
+        min_vcpus=None if flavour else request.min_vcpus,
+        min_memory=None if flavour else request.min_memory,
         bid=request.bid,
         price=price,
         cloud_type=machine.cloud_type,
@@ -140,8 +149,9 @@ def resume(
     *,
     bid: int | None = None,
 ) -> Pod:
-    """Start a stopped pod again, on its volume, with the GPUs it had or `gpu_count` of them (0 to reach
-    the data). A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
+    """Start a stopped pod again, on its volume, with its GPUs or `gpu_count` of them. 0 is to reach the
+    data: the pod has its own number again the next time, and less than its least memory and cores will do.
+    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
     pod = own(tx, caller, pod_id, "start", to="resume")
     if pod.workload.desired not in (Desired.STOPPED, Desired.FAILED):
         raise Conflict("Cannot resume a pod that is not in exited state")
@@ -151,11 +161,14 @@ def resume(
     gpu_type = podd.gpu_types(tx).get(pod.gpu_type_id)
     if bid is not None and gpu_type is not None:
         rules.checked_bid(bid, gpu_type)
-    count = rules.checked_gpu_count(gpu_count, default=pod.gpu_count, least=0)
+    count = rules.checked_gpu_count(gpu_count, default=pod.own_gpu_count, least=0)
     if count and gpu_type is None:
-        raise NoCapacity(NOT_ENOUGH_FREE_GPUS)
+        none = f"{_gpus(count, pod.gpu_type_id)} wanted, this machine has none"
+        raise NoCapacity(NOT_ENOUGH_FREE_GPUS, none)
     wanted = GpuRequest((pod.gpu_type_id,), count, bid)
     flavour, request = None, PodRequest()
+    if count or not pod.own_gpu_count:
+        request = PodRequest(min_vcpus=pod.min_vcpus, min_memory=pod.min_memory)
     if pod.cpu_flavor_id:
         request = PodRequest(cpu_flavor_ids=(pod.cpu_flavor_id,), vcpus=pod.workload.needs.cpus)
         flavour = _flavour(podd, request)
@@ -179,6 +192,7 @@ def resume(
         tx,
         pod.id,
         gpu_count=count,
+        own_gpu_count=count or pod.own_gpu_count,
         bid=bid,
         price=flavour.hourly * room.share.vcpus
         if flavour
@@ -280,6 +294,13 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
             reason = "It was to be stopped at this time."
             _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
             events.add(tx, pod.id, "stopped", reason, now)
+
+
+def make_way(tx: Tx, podd: Platform, workload_id: str, verb: str, reason: str, now: int) -> None:
+    """Take the GPUs of a pod that has to yield them: it stops, its volume and the reason stay."""
+    grace = podd.settings.limits.spot_grace_seconds
+    _halt(tx, workload_id, Desired.STOPPED, f"{verb} by {BY_PODD}", reason, grace, now)
+    events.add(tx, workload_id, verb.lower(), reason, now)
 
 
 # What the reconciler tells
@@ -444,10 +465,7 @@ def _affordable(bid: int, types: list[GpuType]) -> tuple[str, ...]:
 def _take_room(tx: Tx, podd: Platform, pod_id: str, room: Room, now: int) -> None:
     workers.make_room(tx, podd, room, now)
     for victim in room.victims:
-        grace = podd.settings.limits.spot_grace_seconds
-        reason = "Its GPU went to an on-demand pod or a higher bid."
-        _halt(tx, victim, Desired.STOPPED, f"Outbid by {BY_PODD}", reason, grace, now)
-        events.add(tx, victim, "outbid", reason, now)
+        make_way(tx, podd, victim, "Outbid", "Its GPU went to an on-demand pod or a higher bid.", now)
     gpus.claim(tx, pod_id, room.gpu_uuids, now)
 
 

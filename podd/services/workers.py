@@ -120,12 +120,25 @@ def close_door(tx: Tx, worker: Worker) -> None:
 def restart(
     tx: Tx, podd: Platform, worker: Worker, why: str, now: int, *, grace: float = IDLE_STOP_GRACE
 ) -> None:
-    """A fresh container for the same worker; jobs it still has go back to the queue, uncounted."""
+    """A fresh container for the same worker; jobs it still has go back to the queue, uncounted. One whose
+    GPU is to be left makes place for another worker instead."""
+    if any(gpu.leaving for gpu in gpus.held_by(tx, worker.id)):
+        remove(tx, podd, worker, f"{why} Its GPU is out of service.", now)
+        return
     jobs.give_back(tx, podd, worker.id, counted=False, now=now)
     _renew(tx, worker, grace=grace)
     events.add(tx, worker.id, "restarted", why, now)
     tx.ring(RECONCILE)
     tx.ring(worker_bell(worker.id))
+
+
+def leave_when_empty(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
+    """Make a worker leave its container: at once if it holds no job, else when it has done those it holds."""
+    if worker.held:
+        close_door(tx, worker)
+        events.add(tx, worker.id, "leaving", f"{why} It goes when it has done what it holds.", now)
+    else:
+        restart(tx, podd, worker, why, now)
 
 
 def overfull(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:

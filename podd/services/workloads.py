@@ -52,10 +52,12 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
         container_id=container.id,
         address=container.address,
         started_at=container.started_at,
+        last_started_at=container.started_at,
         exit_code=None,
         failing_since=None,
         reason="",
         restart_of=0 if now.restart_of == workload.restart_of else now.restart_of,
+        gpus_lost_at=None,
     )
     events.add(tx, workload.id, "running", "container started", at)
     if workload.kind is Kind.WORKER:

@@ -8,7 +8,7 @@ from podd.store.db import Reader
 @dataclass(frozen=True, slots=True)
 class Census:
     gpus: int
-    gpus_claimed: int
+    gpus_free: int
     pods: int
     endpoints: int
 
@@ -16,7 +16,8 @@ class Census:
 def take(db: Reader) -> Census:
     row = db.row(
         "SELECT (SELECT COUNT(*) FROM gpus WHERE present = 1) AS gpus, "
-        "(SELECT COUNT(*) FROM claims) AS gpus_claimed, "
+        "(SELECT COUNT(*) FROM gpus WHERE present = 1 AND health = 'healthy' AND fault = '' "
+        "AND duty = 'serving' AND uuid NOT IN (SELECT gpu_uuid FROM claims)) AS gpus_free, "
         "(SELECT COUNT(*) FROM workloads WHERE kind = 'pod' AND desired != 'TERMINATED') AS pods, "
         "(SELECT COUNT(*) FROM endpoints) AS endpoints"
     )

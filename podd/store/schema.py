@@ -272,6 +272,34 @@ def m0002_how_far_network_volumes_are(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0003_gpu_health_and_duty(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE gpus ADD COLUMN health TEXT NOT NULL DEFAULT 'healthy'
+            CHECK (health IN ('healthy', 'unhealthy', 'unknown'));
+        UPDATE gpus SET health = state;
+        ALTER TABLE gpus DROP COLUMN state;
+        ALTER TABLE gpus ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+        ALTER TABLE gpus ADD COLUMN fault TEXT NOT NULL DEFAULT '';
+        ALTER TABLE gpus ADD COLUMN duty TEXT NOT NULL DEFAULT 'serving'
+            CHECK (duty IN ('serving', 'cordoned', 'draining'));
+        ALTER TABLE gpus ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+        ALTER TABLE gpus ADD COLUMN ecc INTEGER NOT NULL DEFAULT 0;
+
+        ALTER TABLE pods ADD COLUMN own_gpu_count INTEGER NOT NULL DEFAULT 0;
+        UPDATE pods SET own_gpu_count = gpu_count;
+        ALTER TABLE pods ADD COLUMN min_vcpus INTEGER;
+        ALTER TABLE pods ADD COLUMN min_memory INTEGER;
+
+        ALTER TABLE workloads ADD COLUMN last_started_at INTEGER;
+        UPDATE workloads SET last_started_at = started_at;
+        ALTER TABLE workloads ADD COLUMN gpus_lost_at INTEGER;
+        """,
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0004_networking_private_images(db: Database) -> None:
     """`private_images` names what was pulled with a credential, by reference and by the engine's id;
     `image_grants` who has shown that they may use it."""

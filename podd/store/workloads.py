@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from podd.domain.container import GpuRef
+from podd.domain.gpu import GpuState
 from podd.domain.pod import Pod
 from podd.domain.words import parse_ports
 from podd.domain.worker import Worker
@@ -73,6 +74,7 @@ def renew(tx: Tx, workload: Workload, **values: Any) -> None:
         "exited_at": None,
         "failing_since": None,
         "frozen_at": None,
+        "gpus_lost_at": None,
     }
     change(tx, workload.id, generation=workload.generation + 1, **nothing, **values)
 
@@ -152,6 +154,9 @@ def insert_pod(tx: Tx, pod: Pod) -> None:
             "ports": pod.ports,
             "gpu_type_id": pod.gpu_type_id,
             "gpu_count": pod.gpu_count,
+            "own_gpu_count": pod.own_gpu_count,
+            "min_vcpus": pod.min_vcpus,
+            "min_memory": pod.min_memory,
             "bid": pod.bid,
             "price": pod.price,
             "cloud_type": pod.cloud_type,
@@ -274,7 +279,8 @@ def _workloads(db: Reader, where: str = "", params: tuple[Any, ...] = ()) -> lis
         return []
     gpus = _grouped(
         db.rows(
-            "SELECT claims.workload_id, gpus.uuid, gpus.simulated FROM claims "
+            "SELECT claims.workload_id, gpus.uuid, gpus.simulated, gpus.position, gpus.health, "
+            "COALESCE(NULLIF(gpus.fault, ''), gpus.reason) AS reason, gpus.fault FROM claims "
             "JOIN gpus ON gpus.uuid = claims.gpu_uuid ORDER BY gpus.position"
         )
     )
@@ -341,7 +347,15 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         changed_by=row["changed_by"],
+        last_started_at=row["last_started_at"],
+        gpus_lost_at=row["gpus_lost_at"],
+        sick_gpus=tuple(_sick(gpu) for gpu in gpus if gpu["fault"] or gpu["health"] != GpuState.HEALTHY),
     )
+
+
+def _sick(gpu: Row) -> str:
+    state = GpuState.UNHEALTHY if gpu["fault"] else gpu["health"]
+    return f"GPU {gpu['position']} ({gpu['uuid']}), which is {state}: {gpu['reason']}."
 
 
 def _pods(db: Reader, where: str, params: tuple[Any, ...]) -> list[Pod]:

@@ -54,8 +54,63 @@ class RotatedKey(BaseModel):
     count: int
 
 
+class GpuHolder(BaseModel):
+    """Who holds a GPU. `kind` is pod or worker; `bid` in dollars per hour where a spot pod holds it."""
+
+    workload: str
+    account: str
+    kind: str
+    bid: float | None
+
+
+class GpuStatus(BaseModel):
+    """One GPU or MIG instance. `state` is healthy, unhealthy or unknown, `reason` why it is not healthy;
+    `duty` is serving, cordoned or draining. Memory in MiB, use in percent, null where nobody can tell."""
+
+    index: int
+    uuid: str
+    type: str
+    memory: int
+    card: str | None
+    simulated: bool
+    state: str
+    reason: str
+    duty: str
+    held_by: GpuHolder | None
+    gpu_percent: int | None = None
+    memory_percent: int | None = None
+    watts: float | None = None
+    celsius: int | None = None
+
+
+class GpuList(BaseModel):
+    gpus: list[GpuStatus]
+
+
+class Minute(BaseModel):
+    """Means of one minute, which began at `at` (epoch milliseconds); what nobody could tell is left out. Of
+    a workload cpu_percent (of one core) and memory_mb, of a GPU gpu_percent, memory_percent, watts and
+    celsius."""
+
+    at: int
+    means: dict[str, float]
+
+
+class UseHistory(BaseModel):
+    """At most a day, oldest first; empty after a start of podd."""
+
+    id: str
+    minutes: list[Minute]
+
+
+class DrainWish(_Body):
+    """`force` stops on-demand pods too, and takes their jobs from busy workers."""
+
+    force: bool = False
+
+
 class Nothing(_Body):
-    """A request without anything to say."""
+    """The body of a request that says all in its path."""
 
 
 class Explanation(BaseModel):

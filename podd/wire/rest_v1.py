@@ -191,11 +191,13 @@ class ContainerRegistryAuthCreateInput(Input):
 
 
 class Error(BaseModel):
-    """What went wrong, in words, and the HTTP status once more."""
+    """What went wrong, in words, and the HTTP status once more. `reason` says what is short when the machine
+    has no room."""
 
     error: str
     message: str
     status: int
+    reason: str | None = None
 
 
 class Gpu(BaseModel):

@@ -243,16 +243,15 @@ class Served:
         self.reconciler = Reconciler(self.podd, self.engine, FakeVolumes())
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)
-        self._app = _app(
-            Api(
-                self.podd,
-                telemetry,
-                "fake",
-                lambda: not self.reconciler.engine_away,
-                logs=self.logs,
-                gauge=Gauge(self.settings.rates),
-            )
+        self.api = Api(
+            self.podd,
+            telemetry,
+            "fake",
+            lambda: not self.reconciler.engine_away,
+            logs=self.logs,
+            gauge=Gauge(self.settings.rates),
         )
+        self._app = _app(self.api)
         own_socket = socket.socket(socket.AF_UNIX)
         own_socket.bind(str(self.settings.data_dir / "podd.sock"))
         own_socket.listen()

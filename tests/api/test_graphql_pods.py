@@ -157,7 +157,8 @@ def test_what_this_machine_has_not_is_out_of_stock(podd: Served, wish: Json) -> 
             continue
         error = podd.error(document, {"input": {**WISH, **wish, **extra}})
         assert error["message"] == OUT_OF_STOCK
-        assert error["extensions"] == {"code": "SUPPLY_CONSTRAINT"}
+        assert error["extensions"] == {"code": "SUPPLY_CONSTRAINT", "reason": error["extensions"]["reason"]}
+        assert "wanted" in error["extensions"]["reason"]
     assert podd.data("{ myself { pods { id } } }") == {"myself": {"pods": []}}
 
 

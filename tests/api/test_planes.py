@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from podd.domain.errors import StorageFailed
+from podd.domain.errors import OUT_OF_STOCK, StorageFailed
 from podd.store import meta
 from tests.api.conftest import NewPodd
 from tests.api.served import OPERATOR_KEY, QUICKLY, Served
@@ -128,11 +128,69 @@ def test_the_machine_is_described(podd: Served) -> None:
     }
 
 
+def test_gpus_are_shown_with_their_holders_and_taken_out_of_service(podd: Served) -> None:
+    pod_id = podd.create_pod()
+    found = podd.local.get("/operator/v1/gpus").json()["gpus"]
+    assert len(found) == 3
+    (held,) = [gpu for gpu in found if gpu["held_by"]]
+    assert (held["held_by"]["workload"], held["held_by"]["kind"]) == (pod_id, "pod")
+    assert (held["simulated"], held["state"], held["duty"], held["gpu_percent"]) == (
+        True,
+        "healthy",
+        "serving",
+        None,
+    )
+
+    for verb, duty in (("cordon", "cordoned"), ("drain", "draining"), ("return", "serving")):
+        answer = podd.local.post(f"/operator/v1/gpus/{held['uuid']}/{verb}", json={})
+        assert answer.status_code == 200
+        (gpu,) = answer.json()["gpus"]
+        assert (gpu["uuid"], gpu["duty"]) == (held["uuid"], duty)
+    assert podd.local.post("/operator/v1/gpus/GPU-none/cordon").status_code == 404
+    assert podd.local.post(f"/operator/v1/gpus/{held['uuid']}/drain", json={"force": True}).status_code == 200
+    stopped = podd.data(f'{{ pod(input: {{podId: "{pod_id}"}}) {{ desiredStatus lastStatusChange }} }}')[
+        "pod"
+    ]
+    assert stopped["desiredStatus"] == "EXITED"
+    assert "out of service" in stopped["lastStatusChange"]
+
+
+def test_every_surface_says_what_is_short_beside_the_words_that_clients_compare(podd: Served) -> None:
+    short = "9 x NVIDIA RTX A6000 wanted, 2 free of 2"
+    fields = 'imageName: "a/b", gpuTypeId: "NVIDIA RTX A6000", gpuCount: 9'
+    query = f"mutation {{ podFindAndDeployOnDemand(input: {{{fields}}}) {{ id }} }}"
+    (error,) = podd.http.post("/graphql", json={"query": query}).json()["errors"]
+    assert (error["message"], error["extensions"]) == (
+        OUT_OF_STOCK,
+        {"code": "SUPPLY_CONSTRAINT", "reason": short},
+    )
+    wish = {"imageName": "a/b", "gpuTypeIds": ["NVIDIA RTX A6000"], "gpuCount": 9}
+    first = podd.http.post("/v1/pods", json=wish).json()
+    assert (first["error"], first["reason"]) == (f"create pod: {OUT_OF_STOCK}", short)
+    second = podd.http.post(
+        "/v2/pods", json={"name": "x", "image": "a/b", "gpu": {"id": "NVIDIA RTX A6000", "count": 9}}
+    )
+    assert (second.json()["detail"], second.json()["errors"]) == (OUT_OF_STOCK, [short])
+
+
+def test_how_busy_something_was_is_readable_minute_by_minute(podd: Served) -> None:
+    gpu = podd.local.get("/operator/v1/gpus").json()["gpus"][0]["uuid"]
+    assert podd.local.get(f"/operator/v1/use/{gpu}").json() == {"id": gpu, "minutes": []}
+    podd.api.telemetry.history.add(gpu, {"gpu_percent": 40}, podd.clock.now())
+    (minute,) = podd.local.get(f"/operator/v1/use/{gpu}").json()["minutes"]
+    assert minute == {"at": podd.clock.now() // 60_000 * 60_000, "means": {"gpu_percent": 40}}
+
+
 OPERATIONS: list[tuple[str, str, Json | None]] = [
     ("POST", "/operator/v1/accounts", {"email": "b@example.com"}),
     ("POST", "/operator/v1/keys", {"account": "x"}),
     ("GET", "/operator/v1/machine", None),
     ("POST", "/operator/v1/secrets/rotate", None),
+    ("GET", "/operator/v1/gpus", None),
+    ("GET", "/operator/v1/use/GPU-none", None),
+    ("POST", "/operator/v1/gpus/GPU-none/cordon", None),
+    ("POST", "/operator/v1/gpus/GPU-none/drain", {}),
+    ("POST", "/operator/v1/gpus/GPU-none/return", None),
 ]
 
 

@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing import get_context
 from multiprocessing.managers import BaseManager
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
 import pynvml
@@ -22,7 +24,8 @@ import pytest
 
 from podd.config import Settings, SimulatedGpus, catalogue
 from podd.declared import DeclaredProbe, JoinedProbe
-from podd.domain.gpu import Gpu, GpuState
+from podd.domain import xid
+from podd.domain.gpu import Gpu, GpuFault, GpuState
 from podd.nvml import NvmlProbe
 from podd.ports import GpuProbe, GpuUse
 from tests.fakes import FakeGpuProbe
@@ -32,7 +35,7 @@ FIRST, SECOND, THIRD = (f"GPU-{digit * 8}-2222-3333-4444-555555555555" for digit
 TWO_GPUS = f"""
 cuda 12040
 gpu uuid={FIRST} name=NVIDIA_RTX_A6000 mem={48 << 30} used={12 << 30} util=37
-gpu uuid={SECOND} name=NVIDIA_GeForce_RTX_4090 mem={24 << 30}
+gpu uuid={SECOND} name=NVIDIA_GeForce_RTX_4090 mem={24 << 30} milliwatts=300500 celsius=81
 """
 IN_SIMULATION = [
     Gpu(uuid=FIRST, index=0, type_id=A6000, memory=48 * 1024),
@@ -55,6 +58,14 @@ class TalkingProbe(NvmlProbe):
 
     def why(self) -> dict[str, str]:
         return self.reasons
+
+    @cached_property
+    def hearing(self) -> Iterator[GpuFault]:
+        return self.faults()
+
+    def next_fault(self) -> GpuFault | None:
+        """The next one heard of; None once the probe is closed."""
+        return next(self.hearing, None)
 
 
 class DriverProcess(BaseManager):
@@ -192,7 +203,8 @@ def test_the_list_belongs_to_the_caller(probe: GpuProbe) -> None:
 def test_utilisation_is_percent_of_gpus_that_are_there(probe: GpuProbe) -> None:
     uses = probe.utilisation()
     assert uses.keys() <= {gpu.uuid for gpu in probe.gpus()}
-    assert all(0 <= n <= 100 for use in uses.values() for n in (use.gpu_percent, use.memory_percent))
+    assert all(0 <= (use.gpu_percent or 0) <= 100 for use in uses.values())
+    assert all(0 <= use.memory_percent <= 100 for use in uses.values())
 
 
 def test_the_cuda_version_is_major_and_minor(probe: GpuProbe) -> None:
@@ -286,7 +298,7 @@ def test_the_driver_says_what_is_there(driver: Driver) -> None:
     assert [gpu.uuid for gpu in probe.gpus()] == [FIRST, SECOND]
     assert not any(gpu.simulated for gpu in probe.gpus())
     assert probe.cuda_version() == "12.4"
-    assert probe.utilisation() == {FIRST: GpuUse(37, 25), SECOND: GpuUse(0, 0)}
+    assert probe.utilisation() == {FIRST: GpuUse(37, 25, 25.0, 40), SECOND: GpuUse(0, 0, 300.5, 81)}
     assert probe.what_is_wrong() is None
 
 
@@ -310,7 +322,9 @@ def test_a_gpu_that_fails_is_unhealthy_until_it_is_back(error: int, driver: Driv
     probe = driver.probe()
     before = probe.gpus()
     driver.says(TWO_GPUS.replace("util=37", f"err={error}"))
-    assert probe.gpus() == [replace(before[0], state=GpuState.UNHEALTHY), before[1]]
+    sick, well = probe.gpus()
+    (why,) = probe.why().values()
+    assert (sick, well) == (replace(before[0], state=GpuState.UNHEALTHY, reason=why), before[1])
     assert probe.utilisation().keys() == {SECOND}
     assert probe.why().keys() == {FIRST}
     assert f"GPU 0 ({FIRST}): the driver says: " in probe.what_is_wrong()
@@ -324,8 +338,9 @@ def test_a_gpu_that_fell_off_the_bus_stays_in_its_place_unhealthy(driver: Driver
     probe = driver.probe()
     before = probe.gpus()
     driver.says(f"gpu uuid={SECOND} name=NVIDIA_GeForce_RTX_4090 mem={24 << 30}")
-    assert probe.gpus() == [replace(before[0], state=GpuState.UNHEALTHY), before[1]]
-    assert probe.why() == {FIRST: "it is no longer there"}
+    why = "it is no longer there"
+    assert probe.gpus() == [replace(before[0], state=GpuState.UNHEALTHY, reason=why), before[1]]
+    assert probe.why() == {FIRST: why}
 
 
 @pytest.mark.e2e
@@ -346,12 +361,12 @@ def test_a_new_gpu_never_takes_the_index_of_another(driver: Driver) -> None:
 
 
 @pytest.mark.e2e
-def test_known_gpus_are_unhealthy_while_the_driver_is_away(driver: Driver) -> None:
+def test_nobody_knows_how_the_gpus_are_while_the_driver_is_away(driver: Driver) -> None:
     probe = driver.probe()
     before = probe.gpus()
     probe.close()
     driver.is_gone()
-    assert probe.gpus() == [replace(gpu, state=GpuState.UNHEALTHY) for gpu in before]
+    assert [(gpu.uuid, gpu.state) for gpu in probe.gpus()] == [(gpu.uuid, GpuState.UNKNOWN) for gpu in before]
     assert (probe.utilisation(), probe.cuda_version()) == ({}, None)
     assert "not loaded" in probe.why()[FIRST]
     driver.says(TWO_GPUS)
@@ -367,7 +382,7 @@ def test_a_driver_that_hangs_holds_up_one_caller_only(driver: Driver) -> None:
     callers = [threading.Thread(target=lambda: answers.put(probe.gpus())) for _ in range(2)]
     for caller in callers:
         caller.start()
-    assert answers.get(timeout=10) == [replace(gpu, state=GpuState.UNHEALTHY) for gpu in before]
+    assert {gpu.state for gpu in answers.get(timeout=10)} == {GpuState.UNKNOWN}
     assert "has not answered" in probe.what_is_wrong()
     assert (probe.utilisation(), probe.cuda_version()) == ({}, None)
     driver.says(TWO_GPUS)
@@ -387,3 +402,121 @@ def test_many_callers_at_once_all_get_the_whole_list(driver: Driver) -> None:
     for caller in callers:
         caller.join()
     assert [len(gpus) for gpus in found] == [2] * 8
+
+
+# MIG
+
+SMALL, LARGE, SLICE = (f"MIG-{digit * 8}-2222-3333-4444-555555555555" for digit in "789")
+A100 = "NVIDIA A100 80GB PCIe"
+CUT = f"""
+cuda 12040
+gpu uuid={FIRST} name={A100.replace(" ", "_")} mem={80 << 30} mig=1
+gpu uuid={SECOND} name=NVIDIA_GeForce_RTX_4090 mem={24 << 30}
+mig card={FIRST} uuid={SMALL} gi=9 slices=1 compute=1 mem={9728 << 20} used={4864 << 20}
+mig card={FIRST} uuid={LARGE} gi=2 slices=3 compute=3 mem={40192 << 20}
+mig card={FIRST} uuid={SLICE} gi=3 slices=3 compute=1 mem={40192 << 20}
+"""
+
+
+@pytest.mark.e2e
+def test_mig_instances_take_the_place_of_their_card(driver: Driver) -> None:
+    driver.says(CUT)
+    probe = driver.probe()
+    assert [(gpu.uuid, gpu.type_id, gpu.memory, gpu.parent) for gpu in probe.gpus()] == [
+        (SMALL, f"{A100} MIG 1g.10gb", 9728, FIRST),
+        (LARGE, f"{A100} MIG 3g.40gb", 40192, FIRST),
+        (SLICE, f"{A100} MIG 1c.3g.40gb", 40192, FIRST),
+        (SECOND, RTX4090, 24 * 1024, ""),
+    ]
+    assert [gpu.index for gpu in probe.gpus()] == [0, 1, 2, 3]
+    assert probe.utilisation()[SMALL] == GpuUse(None, 50, 25.0, 40)
+    assert probe.what_is_wrong() is None
+
+
+@pytest.mark.e2e
+def test_a_card_that_is_cut_or_joined_again_is_listed_as_it_is_now(driver: Driver) -> None:
+    whole = CUT.replace("mig=1", "mig=0")
+    driver.says(whole)
+    probe = driver.probe()
+    assert [gpu.uuid for gpu in probe.gpus()] == [FIRST, SECOND]
+    driver.says(CUT)
+    assert {gpu.uuid for gpu in probe.gpus()} == {SMALL, LARGE, SLICE, SECOND}
+    driver.says(whole)
+    assert {gpu.uuid for gpu in probe.gpus()} == {FIRST, SECOND}
+    assert probe.trouble() is None
+
+
+@pytest.mark.e2e
+def test_a_card_with_mig_on_but_no_instance_is_told(driver: Driver) -> None:
+    driver.says(TWO_GPUS.replace("util=37", "mig=1"))
+    probe = driver.probe()
+    assert [gpu.uuid for gpu in probe.gpus()] == [SECOND]
+    assert "has MIG on but no instance" in probe.what_is_wrong()
+    assert probe.trouble() is None
+
+
+@pytest.mark.e2e
+def test_the_instances_of_a_lost_card_are_unhealthy(driver: Driver) -> None:
+    driver.says(CUT)
+    probe = driver.probe()
+    probe.gpus()
+    driver.says(CUT.replace("mig=1", "mig=1 err=15"))
+    sick = {gpu.uuid: gpu.reason for gpu in probe.gpus() if gpu.state is GpuState.UNHEALTHY}
+    assert sick == dict.fromkeys((SMALL, LARGE, SLICE), "the driver says: GPU is lost")
+
+
+# Faults
+
+
+@pytest.mark.e2e
+def test_memory_errors_are_counted_and_rows_that_cannot_be_replaced_are_a_sickness(driver: Driver) -> None:
+    driver.says(TWO_GPUS.replace("util=37", "ecc=3 remap=1"))
+    first, second = driver.probe().gpus()
+    assert (first.ecc, first.state) == (3, GpuState.UNHEALTHY)
+    assert "could not be remapped" in first.reason
+    assert (second.ecc, second.state, second.reason) == (0, GpuState.HEALTHY, "")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (f"uuid={SECOND} xid=79", GpuFault((SECOND,), "Xid 79: the GPU has fallen off the bus", True)),
+        (f"uuid={SECOND} xid=1234", GpuFault((SECOND,), "Xid 1234", True)),
+        (
+            f"uuid={SECOND} xid=31",
+            GpuFault(
+                (SECOND,), "Xid 31: a program accessed memory it must not (GPU memory page fault)", False
+            ),
+        ),
+        (f"uuid={FIRST} xid=48 gi=2", GpuFault((LARGE,), "Xid 48: a double-bit memory error (ECC)", True)),
+        (f"uuid={FIRST}", GpuFault((FIRST,), "a double-bit memory error (ECC)", True)),
+    ],
+)
+def test_what_the_driver_reports_is_heard(said: str, fault: GpuFault, driver: Driver) -> None:
+    driver.says(CUT)
+    probe = driver.probe()
+    probe.gpus()
+    heard: Queue[GpuFault] = Queue()
+
+    def listen() -> None:
+        while (heard_of := probe.next_fault()) is not None:
+            heard.put(heard_of)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    for number in range(1, 200):  # an event set hears only of what happens after it was made
+        driver.says(f"{CUT}event {number} {said}")
+        with suppress(Empty):
+            assert heard.get(timeout=0.05) == fault
+            break
+    else:
+        raise AssertionError("nothing was heard")
+    probe.close()
+    listener.join(20)
+    assert not listener.is_alive()
+
+
+def test_xids_that_the_operator_ignores_are_not_fatal() -> None:
+    assert xid.fatal(79)
+    assert not xid.fatal(79, ignored=(79,))

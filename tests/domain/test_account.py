@@ -22,6 +22,8 @@ FOR_OPERATORS = {
     "account.create",
     "credit.post",
     "credit.read",
+    "gpu.change",
+    "gpu.read",
     "key.create",
     "machine.read",
     "secret.rotate",

@@ -4,6 +4,7 @@ which there are, and a real engine whose GPU hook knows the same ones hands them
 import os
 import subprocess
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,15 @@ IMAGE = os.environ.get("PODD_TEST_WORKER_IMAGE", "podd-test/worker:latest")
 TESTBED = Path(__file__).parents[1] / "testbed"
 
 
+def inventory() -> list[str]:
+    """What the engine's hook hands out."""
+    return Path(os.environ["PODD_FAKE_GPUS"]).read_text().split()
+
+
 @pytest.fixture
 def hardware(tmp_path: Path) -> Path:
     """The NVML stand-in's list of GPUs: those that the engine's hook knows."""
-    uuids = Path(os.environ["PODD_FAKE_GPUS"]).read_text().split()
+    uuids = [uuid for uuid in inventory() if uuid.startswith("GPU-")]
     path = tmp_path / "nvml.conf"
     path.write_text("".join(f"gpu uuid={uuid} name=NVIDIA_RTX_A6000 mem=51539607552\n" for uuid in uuids))
     return path
@@ -45,7 +51,12 @@ def library(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(new_daemon: NewDaemon, hardware: Path, library: Path) -> Daemon:
     """A daemon on a machine with two GPUs, as far as it can tell."""
-    env = {"LD_LIBRARY_PATH": str(library), "FAKE_NVML_CONFIG": str(hardware)}
+    env = {
+        "LD_LIBRARY_PATH": str(library),
+        "FAKE_NVML_CONFIG": str(hardware),
+        "PODD_GPUS__CONTAINER_CHECK_SECONDS": "0.5",
+        "PODD_GPUS__RESTART_PODS_WITHOUT_GPUS": "true",
+    }
     return new_daemon(gpus=0, env=env).start()
 
 
@@ -92,3 +103,67 @@ def test_a_gpu_goes_from_one_pod_to_the_next_when_the_first_has_let_it_go(
 
     assert attached(engine, second) == both
     assert [container.workload_id for container in engine.list()] == [second]
+
+
+def test_a_mig_instance_is_handed_out_by_its_own_uuid(
+    daemon: Daemon, engine: DockerEngine, hardware: Path
+) -> None:
+    card, *_ = inventory()
+    (instance,) = [uuid for uuid in inventory() if uuid.startswith("MIG-")]
+    cut = (
+        f"gpu uuid={card} name=NVIDIA_RTX_A6000 mem=51539607552 mig=1\n"
+        f"mig card={card} uuid={instance} gi=1 slices=1 compute=1 mem=12884901888\n"
+    )
+    new = hardware.with_suffix(".new")
+    new.write_text(cut)
+    new.replace(hardware)
+    daemon.restart()
+
+    type_id = "NVIDIA RTX A6000 MIG 1g.12gb"
+    pod_id = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuTypeId=type_id)
+    eventually(lambda: daemon.runs(pod_id), 30)
+    assert attached(engine, pod_id) == {instance}
+
+
+def test_a_gpu_that_the_driver_reports_faulty_goes_to_nobody_else(daemon: Daemon, hardware: Path) -> None:
+    first, *_ = inventory()
+    pod_id = daemon.create_pod("sleep 1000", imageName=IMAGE)
+    eventually(lambda: daemon.runs(pod_id), 30)
+
+    numbers, healthy = count(1), hardware.read_text()
+
+    def affected() -> bool:
+        new = hardware.with_suffix(".new")
+        new.write_text(f"{healthy}event {next(numbers)} uuid={first} xid=79\n")
+        new.replace(hardware)
+        fields = "lastStatusChange desiredStatus"
+        pod = daemon.graphql(f'{{ pod(input: {{podId: "{pod_id}"}}) {{ {fields} }} }}')["pod"]
+        assert pod["desiredStatus"] == "RUNNING"
+        return "Xid 79" in pod["lastStatusChange"]
+
+    eventually(affected, 60)
+    daemon.create_pod("sleep 1000", imageName=IMAGE)
+    with pytest.raises(GraphQLFailed) as refused:
+        daemon.create_pod("sleep 1000", imageName=IMAGE)
+    assert refused.value.code == "SUPPLY_CONSTRAINT"
+
+
+LOSES_ITS_GPUS_ONCE = r"""sh -c '
+tool=/usr/bin/nvidia-smi
+printf "#!/bin/sh\n" >$tool
+[ -e /lost ] || printf "echo Failed to initialize NVML: Unknown Error\nexit 255\n" >>$tool
+chmod +x $tool; touch /lost; exec sleep 1000'"""
+
+
+def test_a_container_that_loses_its_gpus_is_noticed_and_restarted_if_wished(daemon: Daemon) -> None:
+    pod_id = daemon.create_pod(LOSES_ITS_GPUS_ONCE, imageName=IMAGE)
+    told: list[str] = []
+
+    def restarted_and_well() -> bool:
+        explained = daemon.cli("explain", pod_id).stdout
+        told.append(explained)
+        return (
+            "gpus lost" in explained and "lost its GPUs; a restart" not in explained and daemon.runs(pod_id)
+        )
+
+    eventually(restarted_and_well, 60)

@@ -181,11 +181,16 @@ class Lab:
         host: Host = HOST,
         machine_settings: dict[str, Any] | None = None,
         billing_settings: dict[str, Any] | None = None,
+        gpus_settings: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
         directory.mkdir(exist_ok=True)
         self.settings = Settings(
-            data_dir=directory, limits=limits, machine=machine_settings or {}, billing=billing_settings or {}
+            data_dir=directory,
+            limits=limits,
+            machine=machine_settings or {},
+            billing=billing_settings or {},
+            gpus=gpus_settings or {},
         )
         self.settings.database.write_bytes(empty_database())
         self.host = host

@@ -1,11 +1,16 @@
 """A pod explained, out of the books."""
 
+from typing import Any
+
 import pytest
 
 from podd.domain.account import OPERATOR
-from podd.domain.errors import NotFound
-from podd.services import explain
-from tests.services.lab import Lab
+from podd.domain.errors import OUT_OF_STOCK, NoCapacity, NotFound
+from podd.domain.gpu import GpuFault
+from podd.services import explain, gpus
+from tests.services.lab import DOLLAR, RTX4090, Lab
+
+CENT = DOLLAR // 100
 
 
 def test_a_stopped_pod_is_told_what_it_would_need_and_who_holds_it_in_counts(lab: Lab) -> None:
@@ -23,3 +28,47 @@ def test_a_stopped_pod_is_told_what_it_would_need_and_who_holds_it_in_counts(lab
 def test_an_unknown_pod_is_not_explained(lab: Lab) -> None:
     with pytest.raises(NotFound):
         lab.ask(lambda db: explain.pod(db, lab.podd, OPERATOR, "nobodysid12345", lab.now))
+
+
+def test_a_pod_on_a_faulty_gpu_is_told(lab: Lab) -> None:
+    pod = lab.pod()
+    lab.do(gpus.note_fault, lab.podd, GpuFault(("g0",), "Xid 79", fatal=True), lab.now)
+    sentences = lab.ask(lambda db: explain.pod(db, lab.podd, OPERATOR, pod.id, lab.now))
+    assert "It is affected by GPU 0 (g0), which is unhealthy: Xid 79." in sentences
+
+
+@pytest.mark.parametrize(
+    ("wish", "short"),
+    [
+        (
+            {"gpu_count": 3},
+            "3 x NVIDIA RTX A6000 wanted, 0 free of 2; 1 held by on-demand pods, 1 held by spot pods",
+        ),
+        (
+            {"bid": 30 * CENT},
+            "1 x NVIDIA RTX A6000 wanted, 0 free of 2; 1 held by on-demand pods, 1 held by spot pods; "
+            "spot pods there bid as much or more",
+        ),
+        (
+            {"gpu_type_ids": (RTX4090,)},
+            "1 x NVIDIA GeForce RTX 4090 wanted, 0 free of 1; 1 taken out of service",
+        ),
+        ({"gpu_type_ids": ("NVIDIA L4",)}, "1 x NVIDIA L4 wanted, this machine has none"),
+        ({"min_memory": 63}, "At least 63 GB of memory wanted"),
+        ({"min_memory": 900}, "900 GB of memory wanted, this machine has 64"),
+        ({"min_vcpus": 99}, "99 vCPUs wanted, this machine has 16"),
+        ({"cloud_type": "COMMUNITY"}, "COMMUNITY cloud wanted, this machine is SECURE"),
+        ({"cuda_versions": ("11.8",)}, "another CUDA version wanted, the driver here has 12.4"),
+    ],
+)
+def test_a_refusal_keeps_its_words_and_says_beside_them_what_is_short(
+    lab: Lab, wish: dict[str, Any], short: str
+) -> None:
+    lab.pod()
+    lab.pod(bid=30 * CENT)
+    lab.do(gpus.cordon, OPERATOR, "g2", lab.now)
+    stranger = lab.account("bob@example.com")
+    with pytest.raises(NoCapacity) as refused:
+        lab.pod(stranger, **wish)
+    assert refused.value.message == OUT_OF_STOCK
+    assert refused.value.short.startswith(short)

@@ -242,6 +242,41 @@ def test_a_pod_whose_gpus_are_taken_resumes_without_any_to_reach_its_data(lab: L
     assert (again.workload.desired, again.gpu_count, again.price) == (RUNNING, 0, 0)
 
 
+def test_a_pod_that_ran_without_gpus_comes_back_with_its_own_number(lab: Lab) -> None:
+    pod = lab.pod(gpu_count=2)
+    lab.stop(pod)
+    lab.resume(pod, gpu_count=0)
+    lab.settle()
+    assert lab.stop(pod).gpu_count == 0
+    again = lab.resume(pod)
+    assert (again.gpu_count, again.price, len(again.workload.gpus)) == (2, 98 * CENT, 2)
+
+
+def test_a_pod_comes_back_with_the_least_it_was_made_with_unless_it_has_no_gpu(lab: Lab) -> None:
+    pod = lab.pod(min_vcpus=12, min_memory=40)
+    lab.stop(pod)
+    lab.pod(gpu_type_ids=(RTX4090,), min_memory=40)
+    with pytest.raises(NoCapacity):
+        lab.resume(pod)
+    assert lab.resume(pod, gpu_count=0).workload.needs.memory < 40 * 1024
+    lab.stop(pod)
+    for other in lab.ask(pods.listed, lab.caller):
+        lab.stop(other)
+    needs = lab.resume(pod).workload.needs
+    assert (needs.cpus, needs.memory) == (pod.workload.needs.cpus, pod.workload.needs.memory)
+
+
+def test_a_stopped_pod_keeps_when_it_last_started(lab: Lab) -> None:
+    pod = lab.pod()
+    lab.settle()
+    started = lab.look(pod).workload.started_at
+    lab.stop(pod)
+    lab.settle()
+    now = lab.look(pod).workload
+    assert started is not None
+    assert (now.started_at, now.last_started_at) == (None, started)
+
+
 def test_a_pod_whose_card_was_taken_out_cannot_resume(lab: Lab) -> None:
     pod = lab.pod(gpu_type_ids=(RTX4090,))
     lab.stop(pod)

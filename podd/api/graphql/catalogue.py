@@ -8,7 +8,6 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import catalogue as views
 from podd.api.graphql.views.catalogue import Stock
 from podd.domain import account as who
-from podd.domain.gpu import GpuState
 from podd.services.platform import Platform
 from podd.store import gpus, workloads
 from podd.store.db import Reader
@@ -99,7 +98,7 @@ def _stock(db: Reader, podd: Platform) -> Stock:
     total: dict[str, int] = {}
     free: dict[str, int] = {}
     for gpu in gpus.all_present(db):
-        if gpu.state is GpuState.HEALTHY:
+        if gpu.usable:
             type_id = podd.catalogue.type_of(gpu).id
             total[type_id] = total.get(type_id, 0) + 1
             free[type_id] = free.get(type_id, 0) + (gpu.uuid not in held)

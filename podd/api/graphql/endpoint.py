@@ -18,7 +18,7 @@ from podd.api.graphql.resolvers import mutation, query
 from podd.api.graphql.schema import build
 from podd.api.graphql.stubs import NO_SUCH_CLUSTER
 from podd.domain import errors
-from podd.domain.errors import OUT_OF_STOCK, Invalid, NotFound, PoddError
+from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotFound, PoddError
 
 log = structlog.get_logger()
 
@@ -97,7 +97,10 @@ def _format(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
         code = "GRAPHQL_PARSE_FAILED" if "Syntax Error" in error.message else "GRAPHQL_VALIDATION_FAILED"
         return {"message": error.message, "path": path, "extensions": {"code": code}}
     if isinstance(cause, PoddError):
-        return {"message": cause.message, "path": path, "extensions": {"code": _code(cause)}}
+        extensions = {"code": _code(cause)}
+        if isinstance(cause, NoCapacity) and cause.short:
+            extensions["reason"] = cause.short
+        return {"message": cause.message, "path": path, "extensions": extensions}
     if isinstance(cause, GraphQLError):
         return {"message": error.message, "path": path, "extensions": {"code": "BAD_USER_INPUT"}}
     log.error("graphql operation failed", path=path, exc_info=cause)

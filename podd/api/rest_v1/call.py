@@ -60,7 +60,7 @@ def errors(*statuses: int) -> dict[int, ResponseSpec]:
 
 def on_no_capacity(request: AnyRequest, error: NoCapacity) -> Response[bytes]:
     """500 with the operation in front, as scripts expect: `create pod: There are no longer any ...`."""
-    return answer(request, 500, f"{_operation(request)}: {error.message}")
+    return answer(request, 500, f"{_operation(request)}: {error.message}", error.short)
 
 
 def on_conflict(request: AnyRequest, error: Conflict) -> Response[bytes]:

@@ -99,8 +99,8 @@ def _view(pod: Pod, gpu_type: GpuType | None, machine_id: str, public_ip: str, n
         savingsPlans=[],
         consumerUserId=workload.account_id,
     )
-    if workload.started_at is not None:
-        view.lastStartedAt = instant(workload.started_at) or ""
+    if workload.last_started_at is not None:
+        view.lastStartedAt = instant(workload.last_started_at) or ""
     return view
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from podd.domain import pod as rules
 from podd.domain.catalogue import CpuFlavour, GpuType
-from podd.domain.gpu import Gpu, GpuState
+from podd.domain.gpu import Gpu
 from podd.domain.pod import MachineFacts, PodRequest
 from podd.services.platform import Platform
 from podd.store import gpus, workloads
@@ -24,14 +24,14 @@ class Stock:
     free_memory: int
 
     def total(self, gpu_type: GpuType) -> int:
-        return len(self._healthy(gpu_type))
+        return len(self._usable(gpu_type))
 
     def free(self, gpu_type: GpuType) -> int:
-        return sum(gpu.uuid not in self.claimed for gpu in self._healthy(gpu_type))
+        return sum(gpu.uuid not in self.claimed for gpu in self._usable(gpu_type))
 
-    def _healthy(self, gpu_type: GpuType) -> list[Gpu]:
+    def _usable(self, gpu_type: GpuType) -> list[Gpu]:
         same = (gpu for gpu in self.gpus if gpu.type_id == gpu_type.id)
-        return [gpu for gpu in same if gpu.state is GpuState.HEALTHY]
+        return [gpu for gpu in same if gpu.usable]
 
 
 def take_stock(db: Reader, podd: Platform) -> Stock:

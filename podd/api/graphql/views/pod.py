@@ -71,12 +71,13 @@ def pod_view(
         "cpuFlavorId": pod.cpu_flavor_id or None,
         "lowestBidPriceToResume": dollars(gpu_type.lowest_bid) if gpu_type and pod.spot else None,
         "createdAt": lambda _info: instant(workload.created_at),
-        "lastStartedAt": lambda _info: instant(workload.started_at),
+        "lastStartedAt": lambda _info: instant(workload.last_started_at),
         "consumerUserId": workload.account_id,
         "version": workload.generation,
         "locked": pod.locked,
         "machineType": "GPU" if pod.gpu_count else "CPU",
         "savingsPlans": [],
+        "latestTelemetry": _telemetry(pod, containers, gpu_use, now),
     }
 
 
@@ -111,6 +112,41 @@ def _runtime(
             "memoryPercent": round(100 * stats.memory_used / max(stats.memory_limit, 1)) if stats else 0,
         },
     }
+
+
+def _telemetry(
+    pod: Pod, containers: Mapping[str, Stats], gpu_use: Mapping[str, GpuUse], now: int
+) -> View | None:
+    """The last samples; null when the container was not measured yet."""
+    stats = containers.get(pod.id)
+    if stats is None:
+        return None
+    gpus = [_gpu_telemetry(gpu.uuid, gpu_use[gpu.uuid]) for gpu in pod.workload.gpus if gpu.uuid in gpu_use]
+    return {
+        "state": pod_rules.desired_status(pod.workload),
+        "time": instant(now),
+        "cpuUtilization": stats.cpu_percent / max(pod.workload.needs.cpus, 1),
+        "memoryUtilization": 100 * stats.memory_used / max(stats.memory_limit, 1),
+        "averageGpuMetrics": _average(gpus),
+        "individualGpuMetrics": gpus,
+        "lastStateTransitionTimestamp": pod.workload.changed_at // 1000,
+    }
+
+
+def _gpu_telemetry(uuid: str, use: GpuUse) -> View:
+    return {
+        "id": uuid,
+        "percentUtilization": use.gpu_percent,
+        "temperatureCelcius": use.celsius,
+        "memoryUtilization": use.memory_percent,
+        "powerWatts": use.watts,
+    }
+
+
+def _average(gpus: list[View]) -> View | None:
+    names = ("percentUtilization", "temperatureCelcius", "memoryUtilization", "powerWatts")
+    known = {name: [gpu[name] for gpu in gpus if gpu[name] is not None] for name in names}
+    return {name: sum(values) / len(values) for name, values in known.items() if values} if gpus else None
 
 
 def _ports(pod: Pod, podd: Platform) -> list[View]:
