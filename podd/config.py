@@ -184,6 +184,22 @@ class Limits(_Section):
     engine_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
 
 
+class Proxy(_Section):
+    domain: _Word = ""
+    paths: bool = True
+    connect_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    idle_seconds: Seconds = 3600
+    pod_requests: Positive = 1000
+    message_bytes: Positive = 64 * 1024 * 1024
+
+    @field_validator("domain")
+    @classmethod
+    def _is_domain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", value.lower()):
+            raise ValueError("must be a domain such as pods.example.org, without dots around it")
+        return value.lower()
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -220,6 +236,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
+    proxy: Proxy = Proxy()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

@@ -32,6 +32,7 @@ from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
+from podd.proxy.front import Front
 from podd.sealing import Sealer
 from podd.services import autoscale, dispatch, pods, workloads
 from podd.services.logs import Logs
@@ -119,8 +120,11 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             app = application.create(
                 Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
             )
-            servers = [Server(Door(app, local=False), ways_in.sockets)]
-            servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
+            front = Front(Door(app, local=False), podd)
+            message = settings.proxy.message_bytes
+            servers = [Server(front, ways_in.sockets, message=message)]
+            local = Door(app, local=True)
+            servers.append(Server(local, [operator_socket(settings.data_dir)], message=message))
             sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
             sampling.start()
             for server in servers:
@@ -139,6 +143,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 bells.close()
                 await asyncio.gather(*(server.stop() for server in servers))
                 await sampling.stop()
+                await front.close()
     finally:
         await asyncio.to_thread(closing.close)
 

@@ -13,6 +13,16 @@ from podd.domain.workload import Desired, Kind, Needs, Phase, PublishedPort, Wor
 from podd.store.db import Reader, Row, Tx
 
 
+def bell(workload_id: str) -> str:
+    """Rings when the workload, or what it is besides, may have changed."""
+    return f"workload:{workload_id}"
+
+
+def crew_bell(endpoint_id: str) -> str:
+    """Rings when the endpoint's workers, or which of them are open, may have changed."""
+    return f"crew:{endpoint_id}"
+
+
 def insert(tx: Tx, workload: Workload) -> None:
     tx.insert(
         "workloads",
@@ -42,10 +52,12 @@ def every(db: Reader) -> list[Workload]:
 
 def change(tx: Tx, workload_id: str, **values: Any) -> int:
     """Set columns of a workload; the number of rows touched. Enumerations may be given as such."""
+    _ring(tx, workload_id)
     return tx.update("workloads", workload_id, values)
 
 
 def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
+    _ring(tx, workload_id)
     tx.update("workloads", workload_id, _needs(needs))
 
 
@@ -70,6 +82,7 @@ def reserved_memory(db: Reader) -> int:
 
 
 def delete(tx: Tx, workload_id: str) -> None:
+    _ring(tx, workload_id)
     for table, column in (
         ("claims", "workload_id"),
         ("published_ports", "workload_id"),
@@ -199,10 +212,19 @@ def workers_of(db: Reader, endpoint_id: str) -> list[Worker]:
 
 
 def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
+    if values.keys() & {"ready_at", "doors_closed"}:
+        _ring(tx, worker_id)
     return tx.update("workers", worker_id, values)
 
 
 # Private
+
+
+def _ring(tx: Tx, workload_id: str) -> None:
+    tx.ring(bell(workload_id))
+    endpoint_id = tx.value("SELECT endpoint_id FROM workers WHERE id = ?", (workload_id,))
+    if endpoint_id is not None:
+        tx.ring(crew_bell(endpoint_id))
 
 
 def _needs(needs: Needs) -> Row:
