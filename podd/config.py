@@ -200,6 +200,16 @@ class Proxy(_Section):
         return value.lower()
 
 
+class LoadBalancer(_Section):
+    wait_seconds: Seconds = 120
+    affinity_wait_seconds: Seconds = 300
+    processing_seconds: Seconds = 330
+    body_bytes: Positive = 30 * 1024 * 1024
+    init_timeout_seconds: Seconds = 480
+    health_interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    health_answer_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -237,6 +247,7 @@ class Settings(BaseSettings):
     gpus: Gpus = Gpus()
     limits: Limits = Limits()
     proxy: Proxy = Proxy()
+    load_balancer: LoadBalancer = LoadBalancer()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

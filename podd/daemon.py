@@ -33,6 +33,7 @@ from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe
 from podd.processes.engine import ProcessEngine
 from podd.proxy.front import Front
+from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import autoscale, dispatch, pods, workloads
 from podd.services.logs import Logs
@@ -120,12 +121,16 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             app = application.create(
                 Api(podd, telemetry, info.kind, lambda: not reconciler.engine_away, logs=Logs(podd, engine))
             )
-            front = Front(Door(app, local=False), podd)
+            checks = Checks(podd)
+            front = Front(Door(app, local=False), podd, checks)
             message = settings.proxy.message_bytes
             servers = [Server(front, ways_in.sockets, message=message)]
             local = Door(app, local=True)
             servers.append(Server(local, [operator_socket(settings.data_dir)], message=message))
-            sampling = Loops([Loop("telemetry", 10, telemetry.tick)], bells, clock)
+            every = settings.load_balancer.health_interval_seconds
+            sampling = Loops(
+                [Loop("telemetry", 10, telemetry.tick), Loop("health", every, checks.tick)], bells, clock
+            )
             sampling.start()
             for server in servers:
                 await server.start()
@@ -144,6 +149,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 await asyncio.gather(*(server.stop() for server in servers))
                 await sampling.stop()
                 await front.close()
+                await checks.close()
     finally:
         await asyncio.to_thread(closing.close)
 

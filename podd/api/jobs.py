@@ -18,7 +18,7 @@ from podd.domain.errors import NotAvailable
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.worker import Worker, WorkerState
 from podd.services import jobs
-from podd.services.platform import job_bell
+from podd.services.platform import Platform, job_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
@@ -86,7 +86,7 @@ async def cancel(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPa
 async def health(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, Any]:
     """Jobs and workers of the endpoint in numbers."""
     caller, api = await known_caller_of(request), api_of(request)
-    return await api.podd.store.read(_health, caller, endpoint_id)
+    return await api.podd.store.read(_health, api.podd, caller, endpoint_id)
 
 
 @route(
@@ -137,10 +137,11 @@ async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wa
     return job
 
 
-def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
-    endpoint = jobs.own_endpoint(db, caller, endpoint_id, "job.read")
-    counts = job_rows.counts(db, endpoint.id)
-    crew = [w for w in workloads.workers_of(db, endpoint.id) if w.state is not WorkerState.STOPPING]
+def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str) -> dict[str, Any]:
+    endpoint = jobs.any_endpoint(db, caller, endpoint_id, "job.read")
+    counts, traffic = job_rows.counts(db, endpoint.id), podd.traffic
+    crew = traffic.seen(workloads.workers_of(db, endpoint.id))
+    crew = [worker for worker in crew if worker.state is not WorkerState.STOPPING]
     live = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
     # Workers that would start from an image which is there already count as idle: cached, not running.
     cached = max(endpoint.workers_max - len(crew), 0) if endpoint.image_ready else 0
@@ -148,8 +149,8 @@ def _health(db: Reader, caller: Caller, endpoint_id: str) -> dict[str, Any]:
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
-            "inProgress": counts.in_progress,
-            "inQueue": counts.queued,
+            "inProgress": counts.in_progress + traffic.in_flight(endpoint.id),
+            "inQueue": counts.queued + traffic.waiting(endpoint.id),
             "retried": endpoint.retried,
         },
         "workers": {

@@ -115,7 +115,8 @@ HANDLERS = [take, take_batch, stops, done, stream, ping]
 
 
 def _badge(request: AnyRequest, endpoint_id: str, worker_id: str) -> Badge:
-    return Badge(endpoint_id, worker_id, next(iter(presented_keys(request.scope)), ""))
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
+    return Badge(endpoint_id, worker_id, next(iter(shown), ""))
 
 
 async def _hold_for_jobs(request: AnyRequest, badge: Badge, limit: int) -> list[Job]:

@@ -9,10 +9,12 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from podd.domain.workload import Desired, Kind, Phase, Workload
 from podd.proxy import routes
+from podd.proxy.balance import Ahead, Balancer, ClientLeft
 from podd.proxy.forward import Forwarder, Upstream, header
+from podd.proxy.health import Checks
 from podd.proxy.kept import Kept
 from podd.proxy.refusal import Refusal
-from podd.proxy.routes import PodPort, Slash
+from podd.proxy.routes import EndpointCall, PodPort, Slash
 from podd.services.platform import Platform
 from podd.store import workloads
 
@@ -26,7 +28,7 @@ MISSING = (
 class Front:
     """Everything that is not for a container goes to `app`."""
 
-    def __init__(self, app: ASGIApp, podd: Platform) -> None:
+    def __init__(self, app: ASGIApp, podd: Platform, checks: Checks) -> None:
         self._app = app
         settings = podd.settings.proxy
         self._names = routes.Names(settings.domain, settings.paths)
@@ -36,6 +38,7 @@ class Front:
             message=settings.message_bytes,
         )
         self._pods = Pods(podd)
+        self._balancer = Balancer(podd, checks)
 
     async def close(self) -> None:
         await self._forwarder.close()
@@ -51,6 +54,10 @@ class Front:
                 case PodPort():
                     with await self._pods.admit(route) as upstream:
                         await self._pass_on(scope, receive, send, upstream)
+                case EndpointCall():
+                    receive = ahead = Ahead(receive)
+                    async with self._balancer.admit(scope, ahead, route) as upstream:
+                        await self._pass_on(scope, receive, send, upstream)
                 case Slash(path=there):
                     query = scope["query_string"].decode("latin-1")
                     location = f"{there}?{query}" if query else there
@@ -59,6 +66,8 @@ class Front:
                     raise Refusal(404, MISSING)
         except Refusal as refusal:
             await refusal.answer(scope, send)
+        except ClientLeft:
+            pass
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, upstream: Upstream) -> None:
         if scope["type"] == ScopeType.WEBSOCKET:

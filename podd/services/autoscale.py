@@ -3,7 +3,7 @@
 import structlog
 
 from podd.domain import scaling
-from podd.domain.endpoint import Endpoint
+from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.errors import NoCapacity
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
@@ -18,7 +18,9 @@ log = structlog.get_logger()
 
 async def tick(podd: Platform, now: int) -> None:
     """One look at every endpoint; only those with something to do cost a transaction."""
-    for endpoint_id in await podd.store.read(endpoints.to_scale):
+    for endpoint_id in dict.fromkeys(
+        [*await podd.store.read(endpoints.to_scale), *podd.traffic.waited_for()]
+    ):
         try:
             await podd.store.write(scale, podd, endpoint_id, now)
         except Exception:
@@ -31,14 +33,15 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
     endpoint = endpoints.get(tx, endpoint_id)
     if endpoint is None:
         return
-    crew = workloads.workers_of(tx, endpoint.id)
-    _check_starting(tx, podd, crew, now)
-    _replace_outdated(tx, podd, endpoint, crew, now)
-    _let_go_idle(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
-    crew = workloads.workers_of(tx, endpoint.id)
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    crew = _crew(tx, podd, endpoint)
+    _check_starting(tx, podd, endpoint, crew, now)
+    _let_go_closed(tx, podd, endpoint, crew, now)
+    _replace_outdated(tx, podd, endpoint, _crew(tx, podd, endpoint), now)
+    _let_go_idle(tx, podd, endpoint, _crew(tx, podd, endpoint), now)
+    crew = _crew(tx, podd, endpoint)
+    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY and not _leaves(endpoint, w)]
     wanted = scaling.wanted(
-        _demand(tx, endpoint, able, now),
+        _demand(tx, podd, endpoint, able, now),
         scaler=endpoint.scaler,
         value=endpoint.scaler_value,
         workers_min=endpoint.workers_min,
@@ -49,12 +52,27 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> None:
         endpoints.change(tx, endpoint.id, throttled=short)
 
 
-def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
+def _crew(tx: Tx, podd: Platform, endpoint: Endpoint) -> list[Worker]:
+    return podd.traffic.seen(workloads.workers_of(tx, endpoint.id))
+
+
+def _leaves(endpoint: Endpoint, worker: Worker) -> bool:
+    """A worker of a load-balancing endpoint whose door is closed does not come back."""
+    return endpoint.type is EndpointType.LB and worker.doors_closed
+
+
+def _let_go_closed(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    for worker in crew:
+        if _leaves(endpoint, worker) and worker.state is WorkerState.IDLE:
+            workers.stop(tx, podd, worker, "no requests are left", now)
+
+
+def _demand(tx: Tx, podd: Platform, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
     starting = sum(worker.state is WorkerState.INITIALIZING for worker in able)
     since = jobs.waiting_since(tx, endpoint.id, limit=endpoint.workers_max)
     return Demand(
-        queued=jobs.queued_for_scaling(tx, endpoint.id),
-        in_progress=jobs.counts(tx, endpoint.id).in_progress,
+        queued=jobs.queued_for_scaling(tx, endpoint.id) + podd.traffic.waiting(endpoint.id),
+        in_progress=jobs.counts(tx, endpoint.id).in_progress + podd.traffic.in_flight(endpoint.id),
         waits=tuple(now - at for at in since),
         starting=starting,
         ready=len(able) - starting,
@@ -82,11 +100,11 @@ def _add(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], missing
 def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     """Stop workers beyond the maximum as soon as they are free, and beyond the minimum once they have been
     idle for the endpoint's idle timeout. The longest idle go first."""
-    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY]
+    able = [w for w in crew if w.state is not WorkerState.UNHEALTHY and not _leaves(endpoint, w)]
     free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
     free.sort(key=lambda w: w.idle_since or now)
     count = len(able)
-    queued = jobs.counts(tx, endpoint.id).queued
+    queued = jobs.counts(tx, endpoint.id).queued + podd.traffic.waiting(endpoint.id)
     for worker in free:
         if count > endpoint.workers_max:
             why = f"more workers than the maximum of {endpoint.workers_max}"
@@ -113,15 +131,18 @@ def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Wor
             workers.close_door(tx, worker)
 
 
-def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
-    """A container that is up but never asks for a job is not a worker."""
-    limit = podd.settings.limits.init_timeout_seconds * 1000
+def _check_starting(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """A container that is up but never asks for a job, or is never healthy, is not a worker."""
+    balanced = endpoint.type is EndpointType.LB
+    settings = podd.settings.load_balancer if balanced else podd.settings.limits
+    limit = settings.init_timeout_seconds * 1000
+    missed = "was not healthy" if balanced else "did not ask for a job"
     for worker in crew:
         started = worker.workload.started_at
         if worker.state is WorkerState.INITIALIZING and started and worker.ready_at is None:
             limit_ms = _init_timeout(worker, limit)
             if worker.workload.phase == "RUNNING" and now - started > limit_ms:
-                reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
+                reason = f"The worker {missed} within {limit_ms // 1000:.0f} s of its start."
                 workers.crashed(tx, podd, worker.workload, reason, now)
 
 

@@ -1,6 +1,6 @@
 """What every service needs to know about this installation. Made once, by the daemon."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from podd.config import Settings
@@ -10,6 +10,7 @@ from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
 from podd.ports import Clock
 from podd.sealing import Sealer
+from podd.services.traffic import Traffic
 from podd.store import gpus
 from podd.store.db import Reader, Store
 from podd.wakeups import Bells
@@ -56,6 +57,7 @@ class Platform:
     worker_url: str
     booted_at: int
     operator_key_hash: str
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def volumes(self) -> Path:

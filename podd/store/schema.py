@@ -254,3 +254,11 @@ def m0001_accounts_workloads_endpoints_jobs(db: Database) -> None:
         CREATE INDEX events_by_subject ON events (subject, id);
         """,
     )
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def m0007_load_balancing_endpoints(db: Database) -> None:
+    _script(
+        db,
+        "ALTER TABLE endpoints ADD COLUMN type TEXT NOT NULL DEFAULT 'QB' CHECK (type IN ('QB', 'LB'))",
+    )

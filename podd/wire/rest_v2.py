@@ -632,11 +632,16 @@ class QueueBasedRequestUrls(View):
     health: str
 
 
+class LoadBalancingRequestUrls(View):
+    base: str
+    health: str
+
+
 class Endpoint(ContainerConfig):
     id: str
     name: str
     type: EndpointType
-    request_urls: QueueBasedRequestUrls
+    request_urls: QueueBasedRequestUrls | LoadBalancingRequestUrls
     gpu: EndpointGpuConfig
     workers: EndpointWorkersView
     scaling: EndpointScaling

@@ -26,6 +26,7 @@ from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
 from podd.ids import DerivedKeys, key_hash, new_id
 from podd.proxy.front import Front
+from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import accounts, autoscale, dispatch
 from podd.services.logs import Logs
@@ -248,7 +249,8 @@ class Served:
         own_socket = socket.socket(socket.AF_UNIX)
         own_socket.bind(str(self.settings.data_dir / "podd.sock"))
         own_socket.listen()
-        self._front = Front(Door(self._app, local=False), self.podd)
+        self.checks = Checks(self.podd)
+        self._front = Front(Door(self._app, local=False), self.podd, self.checks)
         self._doors = [
             await _serve(self._front, self._listener),
             await _serve(Door(self._app, local=True), own_socket),
@@ -259,6 +261,7 @@ class Served:
         for door in self._doors:
             await _end(door)
         await self._front.close()
+        await self.checks.close()
         await self.reconciler.drain()
         await asyncio.to_thread(self.podd.store.close)
         _idle_apps.append(self._app)

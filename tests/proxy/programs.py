@@ -19,7 +19,14 @@ class Program:
         self._listener = socket.create_server((address, port))
         self.port: int = self._listener.getsockname()[1]
         self._server = uvicorn.Server(
-            uvicorn.Config(app, lifespan="off", log_config=None, ws="websockets-sansio", ws_max_size=2**27)
+            uvicorn.Config(
+                app,
+                interface="asgi3",
+                lifespan="off",
+                log_config=None,
+                ws="websockets-sansio",
+                ws_max_size=2**27,
+            )
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
