@@ -209,3 +209,14 @@ def test_an_endpoint_goes_from_nothing_to_a_worker_and_back(daemon: Daemon, engi
     assert health["workers"]["running"] == 0
     assert health["workers"]["idle"] >= 1
     daemon.delete_endpoint(endpoint)
+
+
+def test_an_http_port_of_a_container_is_reached_through_podd(daemon: Daemon) -> None:
+    pod_id = daemon.create_pod(
+        "python3 -m http.server 8080 --directory /etc", imageName=IMAGE, ports="8080/http", gpuCount=1
+    )
+    path = f"/proxy/{pod_id}/8080/hostname"
+    eventually(lambda: daemon.http("GET", path, key="").status_code == 200, 60)
+    assert daemon.http("GET", path, key="").text.strip()
+    terminate(daemon, pod_id)
+    assert daemon.http("GET", path, key="").status_code == 404
