@@ -296,6 +296,32 @@ class Containers(_Section):
         return self
 
 
+class Proxy(_Section):
+    domain: _Word = ""
+    paths: bool = True
+    connect_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    idle_seconds: Seconds = 3600
+    pod_requests: Positive = 1000
+    message_bytes: Positive = 64 * 1024 * 1024
+
+    @field_validator("domain")
+    @classmethod
+    def _is_domain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", value.lower()):
+            raise ValueError("must be a domain such as pods.example.org, without dots around it")
+        return value.lower()
+
+
+class LoadBalancer(_Section):
+    wait_seconds: Seconds = 120
+    affinity_wait_seconds: Seconds = 300
+    processing_seconds: Seconds = 330
+    body_bytes: Positive = 30 * 1024 * 1024
+    init_timeout_seconds: Seconds = 480
+    health_interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    health_answer_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
+
+
 class Prices(_Section):
     container_disk_gb_month: Dollars = nano_dollars("0.10")
     volume_gb_month: Dollars = nano_dollars("0.10")
@@ -337,6 +363,8 @@ class Settings(BaseSettings):
     rates: Rates = Rates()
     webhooks: Webhooks = Webhooks()
     containers: Containers = Containers()
+    proxy: Proxy = Proxy()
+    load_balancer: LoadBalancer = LoadBalancer()
     prices: Prices = Prices()
     billing: Billing = Billing()
 

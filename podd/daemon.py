@@ -35,6 +35,8 @@ from podd.loops import Loop, Loops
 from podd.nvml import NvmlProbe
 from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe, VolumeError, VolumeStorage
 from podd.processes.engine import ProcessEngine
+from podd.proxy.front import Front
+from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import (
     autoscale,
@@ -157,9 +159,20 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     gauge=Gauge(settings.rates),
                 )
             )
-            servers = [Server(Door(app, local=False), ways_in.sockets)]
-            servers.append(Server(Door(app, local=True), [operator_socket(settings.data_dir)]))
-            sampling = Loops([Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick)], bells, clock)
+            checks = Checks(podd)
+            front = Front(Door(app, local=False), podd, checks)
+            message = settings.proxy.message_bytes
+            servers = [Server(front, ways_in.sockets, message=message)]
+            local = Door(app, local=True)
+            servers.append(Server(local, [operator_socket(settings.data_dir)], message=message))
+            sampling = Loops(
+                [
+                    Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick),
+                    Loop("health", settings.load_balancer.health_interval_seconds, checks.tick),
+                ],
+                bells,
+                clock,
+            )
             sampling.start()
             for server in servers:
                 await server.start()
@@ -177,6 +190,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 bells.close()
                 await asyncio.gather(*(server.stop() for server in servers))
                 await sampling.stop()
+                await front.close()
+                await checks.close()
     finally:
         await asyncio.to_thread(closing.close)
 

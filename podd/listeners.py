@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from litestar.types import ASGIApp
 
-from podd.api.asgi import Door
 from podd.config import Settings
 from podd.installation import OPERATORS_GROUP, DaemonError
 from podd.ports import EngineInfo
@@ -83,15 +83,20 @@ def operator_socket(data_dir: Path) -> socket.socket:
 
 
 class Server:
-    """uvicorn on sockets of ours, without its own signal handling."""
+    """uvicorn on sockets of ours, without its own signal handling. `message` is the largest WebSocket message
+    in bytes."""
 
-    def __init__(self, app: Door, sockets: list[socket.socket]) -> None:
+    def __init__(self, app: ASGIApp, sockets: list[socket.socket], *, message: int) -> None:
         self._sockets = sockets
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=message,
+                ws_per_message_deflate=False,
+                # A client that sends faster than a program takes it is not read, and so not heard to answer.
+                ws_ping_timeout=60,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

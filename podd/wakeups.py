@@ -22,6 +22,11 @@ class Listener:
     def hear(self) -> None:
         self._rung.set()
 
+    @property
+    def rung(self) -> bool:
+        """Whether a bell rang since the last wait."""
+        return self._rung.is_set()
+
     async def wait(self, seconds: float) -> bool:
         """True when a bell rang since the last wait (also before this call); False after `seconds`."""
         try:

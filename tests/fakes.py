@@ -216,6 +216,7 @@ class FakeEngine(Engine):
         self.away = False
         self.unguarded = ""
         self.logins: dict[str, tuple[str, str]] = {}
+        self.subnet = "10.0.0"
         self._clock = clock
         self._machine = _Machine()
         self._closed = False
@@ -467,7 +468,7 @@ class FakeEngine(Engine):
 
     def _run(self, box: _Box) -> None:
         behaviour = self._behaviour(box.spec)
-        address = f"10.0.0.{1 + self._machine.made % 250}"
+        address = f"{self.subnet}.{1 + self._machine.made % 250}"
         self._change(
             box,
             state=ContainerState.RUNNING,

@@ -1,7 +1,7 @@
 """What handlers work with: the platform, and who is calling."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
@@ -80,16 +80,16 @@ async def number_request(message: Message, _scope: Scope) -> None:
         MutableScopeHeaders(message)["x-request-id"] = uuid.uuid4().hex
 
 
-def presented_keys(scope: Scope) -> list[str]:
+def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes = b"") -> list[str]:
     """The keys a request shows: `Authorization` with or without `Bearer`, and GraphQL's `?api_key=`."""
     shown = []
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"authorization":
             text = value.decode("latin-1").strip()
             scheme, _, rest = text.partition(" ")
             shown.append(rest.strip() if scheme.lower() == "bearer" else text)
-    if b"api_key=" in scope["query_string"]:
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+    if b"api_key=" in query_string:
+        query = parse_qs(query_string.decode("latin-1"))
         shown += [key.strip() for key in query.get("api_key", [])]
     return [key for key in shown if key][:2]
 
@@ -97,7 +97,7 @@ def presented_keys(scope: Scope) -> list[str]:
 async def caller_of(request: AnyRequest) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
-    shown = presented_keys(request.scope)
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
     if not shown:
         return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
     podd = api_of(request).podd

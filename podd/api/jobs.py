@@ -207,19 +207,19 @@ async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wa
 
 
 def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> dict[str, Any]:
-    endpoint = jobs.own_endpoint(db, caller, endpoint_id, "job.read")
-    counts = job_rows.counts(db, endpoint.id)
+    endpoint = jobs.any_endpoint(db, caller, endpoint_id, "job.read")
+    counts, traffic = job_rows.counts(db, endpoint.id), podd.traffic
     waiting = {"explanation": explain_endpoint.why(db, podd, endpoint, now)} if counts.queued else {}
     return {
         **waiting,
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
-            "inProgress": counts.in_progress,
-            "inQueue": counts.queued,
+            "inProgress": counts.in_progress + traffic.in_flight(endpoint.id),
+            "inQueue": counts.queued + traffic.waiting(endpoint.id),
             "retried": endpoint.retried,
         },
-        "workers": _workers(endpoint, workloads.workers_of(db, endpoint.id)),
+        "workers": _workers(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
     }
 
 

@@ -16,7 +16,7 @@ def rate_limits(app: ASGIApp) -> ASGIApp:
         if operation is None:
             return await app(scope, receive, send)
         api: Api = scope["litestar_app"].state.api
-        shown = next(iter(presented_keys(scope)), "")
+        shown = next(iter(presented_keys(scope["headers"], scope["query_string"])), "")
         key = (operation, endpoint_id, key_hash(shown))
         api.gauge.begin(key)
         try:

@@ -121,8 +121,9 @@ HANDLERS = [take, take_batch, stops, done, stream, ping]
 
 
 def _badge(request: AnyRequest, endpoint_id: str, worker_id: str) -> Badge:
-    key = next(iter(presented_keys(request.scope)), "")
-    return Badge(endpoint_id, worker_id, key, old_sdk=_is_old(request.headers.get("user-agent", "")))
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
+    old_sdk = _is_old(request.headers.get("user-agent", ""))
+    return Badge(endpoint_id, worker_id, next(iter(shown), ""), old_sdk=old_sdk)
 
 
 def _is_old(agent: str) -> bool:

@@ -14,6 +14,11 @@ class Scaler(StrEnum):
     REQUEST_COUNT = "REQUEST_COUNT"
 
 
+class EndpointType(StrEnum):
+    QB = "QB"  # jobs wait in a queue, workers take them
+    LB = "LB"  # requests go straight to workers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """`gpu_ids` is the comma list of pools as its owner wrote it. Times in the unit their name says.
@@ -27,6 +32,7 @@ class Endpoint:
     account_id: str
     name: str
     template_id: str
+    type: EndpointType = EndpointType.QB
     gpu_ids: str = ""
     gpu_count: int = 1
     idle_timeout_s: int = 5
@@ -56,6 +62,7 @@ class EndpointChange:
 
     name: str | None = None
     template_id: str | None = None
+    type: str | None = None
     gpu_ids: str | None = None
     gpu_count: int | None = None
     idle_timeout_s: int | None = None
@@ -85,6 +92,10 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
         raise Invalid("name must have between 3 and 191 characters.")
     if flash_boot not in FLASH_BOOT:
         raise Invalid(f"flashBootType must be one of {', '.join(FLASH_BOOT)}, not {flash_boot!r}.")
+    type = checked_type(change.type, base)
+    scaler = checked_scaler(change.scaler, base.scaler)
+    if type is EndpointType.LB:  # there is no queue whose delay could count
+        scaler = Scaler.REQUEST_COUNT
     workers_max = checked_size(change.workers_max, "workersMax", base.workers_max, most=MAX_WORKERS)
     workers_min = checked_size(change.workers_min, "workersMin", base.workers_min, most=MAX_WORKERS)
     if workers_min > workers_max:
@@ -92,12 +103,13 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
     return {
         "name": name,
         "template_id": change.template_id or base.template_id,
+        "type": type,
         "gpu_ids": base.gpu_ids if change.gpu_ids is None else change.gpu_ids,
         "gpu_count": checked_size(change.gpu_count, "gpuCount", base.gpu_count, least=1, most=64),
         "idle_timeout_s": checked_size(
             change.idle_timeout_s, "idleTimeout", base.idle_timeout_s, least=1, most=3600
         ),
-        "scaler": checked_scaler(change.scaler, base.scaler),
+        "scaler": scaler,
         "scaler_value": checked_size(change.scaler_value, "scalerValue", base.scaler_value, least=1),
         "workers_min": workers_min,
         "workers_max": workers_max,
@@ -107,6 +119,19 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
         "flash_boot": flash_boot,
         "extras": {**base.extras, **change.extras},
     }
+
+
+def checked_type(value: str | None, base: Endpoint) -> EndpointType:
+    """Fixed once the endpoint is made: one without a template is only being made."""
+    if not value:
+        return base.type
+    try:
+        type = EndpointType(value)
+    except ValueError:
+        raise Invalid(f"type must be QB or LB, not {value!r}.") from None
+    if base.template_id and type is not base.type:
+        raise Invalid(f"The type of an endpoint cannot be changed; this one is {base.type}.")
+    return type
 
 
 def checked_scaler(value: str | None, default: Scaler) -> Scaler:

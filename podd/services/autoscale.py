@@ -3,7 +3,7 @@
 import structlog
 
 from podd.domain import rollout, scaling
-from podd.domain.endpoint import Endpoint
+from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.fairness import Short
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
@@ -27,7 +27,8 @@ async def tick(podd: Platform, now: int) -> None:
         if await podd.store.read(endpoints.unused_since, before, most):
             await podd.store.write(rest_unused, before, most, now)
     shorts: list[Short] = []
-    for endpoint_id in await podd.store.read(endpoints.to_scale):
+    to_scale = [*await podd.store.read(endpoints.to_scale), *podd.traffic.waited_for()]
+    for endpoint_id in dict.fromkeys(to_scale):
         try:
             short = await podd.store.write(scale, podd, endpoint_id, now)
         except Exception:
@@ -59,15 +60,15 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
     endpoint = endpoints.get(tx, endpoint_id)
     if endpoint is None:
         return None
-    crew = workloads.workers_of(tx, endpoint.id)
-    _check_starting(tx, podd, crew, now)
-    _replace_outdated(tx, podd, endpoint, crew, now)
-    _let_go_idle(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
-    _let_go_frozen(tx, podd, endpoint, workloads.workers_of(tx, endpoint.id), now)
-    crew = workloads.workers_of(tx, endpoint.id)
-    able = _able(crew)
+    crew = _crew(tx, podd, endpoint)
+    _check_starting(tx, podd, endpoint, crew, now)
+    _let_go_closed(tx, podd, endpoint, crew, now)
+    _replace_outdated(tx, podd, endpoint, _crew(tx, podd, endpoint), now)
+    _let_go_idle(tx, podd, endpoint, _crew(tx, podd, endpoint), now)
+    _let_go_frozen(tx, podd, endpoint, _crew(tx, podd, endpoint), now)
+    able = _able(endpoint, _crew(tx, podd, endpoint))
     wanted = scaling.wanted(
-        _demand(tx, endpoint, able, now),
+        _demand(tx, podd, endpoint, able, now),
         scaler=endpoint.scaler,
         value=endpoint.scaler_value,
         workers_min=endpoint.workers_min,
@@ -82,12 +83,27 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
     return None
 
 
-def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
+def _crew(tx: Tx, podd: Platform, endpoint: Endpoint) -> list[Worker]:
+    return podd.traffic.seen(workloads.workers_of(tx, endpoint.id))
+
+
+def _leaves(endpoint: Endpoint, worker: Worker) -> bool:
+    """A worker of a load-balancing endpoint whose door is closed does not come back."""
+    return endpoint.type is EndpointType.LB and worker.doors_closed
+
+
+def _let_go_closed(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    for worker in crew:
+        if _leaves(endpoint, worker) and worker.state is WorkerState.IDLE:
+            workers.stop(tx, podd, worker, "no requests are left", now)
+
+
+def _demand(tx: Tx, podd: Platform, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
     starting = sum(worker.state is WorkerState.INITIALIZING for worker in able)
     since = jobs.waiting_since(tx, endpoint.id, limit=endpoint.workers_max)
     return Demand(
-        queued=jobs.queued_for_scaling(tx, endpoint.id),
-        in_progress=jobs.counts(tx, endpoint.id).in_progress,
+        queued=jobs.queued_for_scaling(tx, endpoint.id) + podd.traffic.waiting(endpoint.id),
+        in_progress=jobs.counts(tx, endpoint.id).in_progress + podd.traffic.in_flight(endpoint.id),
         waits=tuple(now - at for at in since),
         starting=starting,
         ready=len(able) - starting,
@@ -97,11 +113,11 @@ def _demand(tx: Tx, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
 def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     """Stop workers beyond the maximum as soon as they are free, and beyond the minimum once they have been
     idle for the endpoint's idle timeout. The longest idle go first."""
-    able = _able(crew)
+    able = _able(endpoint, crew)
     free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
     free.sort(key=lambda w: w.idle_since or now)
     count = len(able)
-    queued = jobs.counts(tx, endpoint.id).queued
+    queued = jobs.counts(tx, endpoint.id).queued + podd.traffic.waiting(endpoint.id)
     for worker in free:
         if count > endpoint.workers_max:
             why = f"more workers than the maximum of {endpoint.workers_max}"
@@ -122,9 +138,10 @@ def _let_go_frozen(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker
         workers.remove(tx, podd, worker, "no longer kept frozen", now)
 
 
-def _able(crew: list[Worker]) -> list[Worker]:
-    """Those that take jobs, or will as they start."""
-    return [w for w in crew if w.state not in (WorkerState.UNHEALTHY, WorkerState.FROZEN)]
+def _able(endpoint: Endpoint, crew: list[Worker]) -> list[Worker]:
+    """Those that take jobs or requests, or will as they start."""
+    apart = (WorkerState.UNHEALTHY, WorkerState.FROZEN)
+    return [w for w in crew if w.state not in apart and not _leaves(endpoint, w)]
 
 
 def _idle_too_long(worker: Worker, endpoint: Endpoint, now: int) -> bool:
@@ -144,25 +161,25 @@ def _replace_outdated(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Wor
         workers.see_off(tx, podd, worker, workers.outdated_by(endpoint), now)
 
 
-def _check_starting(tx: Tx, podd: Platform, crew: list[Worker], now: int) -> None:
-    """A container that is up but never asks for a job is not a worker."""
-    limits = podd.settings.limits
+def _check_starting(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
+    """A container that is up but never asks for a job, or is never healthy, is not a worker."""
+    balanced = endpoint.type is EndpointType.LB
+    settings = podd.settings.load_balancer if balanced else podd.settings.limits
+    missed = "was not healthy" if balanced else "did not ask for a job"
     for worker in crew:
         if worker.state is not WorkerState.INITIALIZING or worker.workload.phase != "RUNNING":
             continue
         if worker.thawed_at is not None:
-            if now - worker.thawed_at > limits.thaw_timeout_seconds * 1000:
+            if now - worker.thawed_at > podd.settings.limits.thaw_timeout_seconds * 1000:
                 workers.remove(tx, podd, worker, "it did not come back from its freeze", now)
             continue
-        started, limit_ms = (
-            worker.workload.started_at,
-            _init_timeout(worker, limits.init_timeout_seconds * 1000),
-        )
-        if started and now - started > limit_ms:
-            reason = f"The worker did not ask for a job within {limit_ms // 1000:.0f} s of its start."
+        started, limit_ms = worker.workload.started_at, _init_timeout(worker, settings.init_timeout_seconds)
+        if started and worker.ready_at is None and now - started > limit_ms:
+            reason = f"The worker {missed} within {limit_ms // 1000:.0f} s of its start."
             workers.crashed(tx, podd, worker.workload, reason, now)
 
 
-def _init_timeout(worker: Worker, default_ms: float) -> float:
+def _init_timeout(worker: Worker, default_seconds: float) -> float:
+    """Milliseconds."""
     wish = whole_number(worker.workload.needs.env.get("RUNPOD_INIT_TIMEOUT", ""))
-    return wish * 1000 if wish else default_ms
+    return (wish or default_seconds) * 1000

@@ -2,7 +2,7 @@
 next job. They keep their GPUs and memory until anybody else wants these."""
 
 from podd.domain import worker as rules
-from podd.domain.endpoint import Endpoint
+from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.worker import Worker, WorkerState
 from podd.services import workers
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
@@ -17,7 +17,9 @@ def freeze(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, why: str,
     was open before the freeze must never bring a job, because nobody would read it.
     """
     fresh = workloads.worker(tx, worker.id)
-    if endpoint.flash_boot == "OFF" or fresh is None or fresh.state is not WorkerState.IDLE:
+    if endpoint.flash_boot == "OFF" or endpoint.type is EndpointType.LB:
+        return False
+    if fresh is None or fresh.state is not WorkerState.IDLE:
         return False
     if fresh.doors_closed or fresh.version != endpoint.version or jobs.has_stops(tx, worker.id):
         return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from podd import ids
 from podd.domain import job as rules
 from podd.domain.account import Caller, require
-from podd.domain.endpoint import Endpoint
+from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, TOLD, Job, JobRequest, JobStatus
 from podd.domain.measure import Measure
@@ -22,7 +22,24 @@ from podd.store.jobs import Held
 
 
 def own_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -> Endpoint:
-    """The caller's endpoint, if it may do `operation`. Raises NotFound."""
+    """The caller's queue endpoint, if it may do `operation`. Raises NotFound, and Invalid for an endpoint
+    without a queue."""
+    endpoint = any_endpoint(db, caller, endpoint_id, operation)
+    if endpoint.type is not EndpointType.QB:
+        raise Invalid("not allowed for QB API")
+    return endpoint
+
+
+def balanced_endpoint(db: Reader, caller: Caller, endpoint_id: str) -> Endpoint:
+    """The caller's load-balancing endpoint. Raises NotFound, and Invalid for one with a queue."""
+    endpoint = any_endpoint(db, caller, endpoint_id, "job.submit")
+    if endpoint.type is not EndpointType.LB:
+        raise Invalid("not allowed for LB API")
+    return endpoint
+
+
+def any_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -> Endpoint:
+    """The caller's endpoint of whatever type, if it may do `operation`. Raises NotFound."""
     require(caller, operation)
     endpoint = endpoints.get(db, endpoint_id)
     if endpoint is None or endpoint.account_id != caller.account_id:

@@ -5,12 +5,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import quote_plus
 
+from podd.domain.balancing import Service
 from podd.domain.container import ContainerSpec, Mount, PortBinding
+from podd.domain.endpoint import EndpointType
 from podd.domain.errors import Invalid
 from podd.domain.workload import Kind, Workload, internal_name
 from podd.services import secrets, volumes
 from podd.services.platform import Platform
-from podd.store import accounts, gpus, workloads
+from podd.store import accounts, endpoints, gpus, workloads
 from podd.store import volumes as volume_rows
 from podd.store.db import Reader
 
@@ -146,19 +148,27 @@ def _worker_defaults() -> dict[str, str]:
 
 
 def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str]:
-    """Where a worker takes jobs and posts results.
+    """Where a worker takes jobs and posts results; or, of a load-balancing endpoint, where it is to listen.
 
     The SDK appends `&name=value`, so every address already has a query; it finds the batch and stop
     channels by replacing `/job-take/`; it puts the job's id in place of `$ID`.
     """
     worker = workloads.worker(db, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
-    base = f"{podd.worker_url}/v2/{worker.endpoint_id}"
     gpu_name = _gpu_name(db, workload)
+    own = {
+        "RUNPOD_ENDPOINT_ID": worker.endpoint_id,
+        "RUNPOD_GPU_NAME": quote_plus(gpu_name),
+        "RUNPOD_GPU_TYPE_ID": gpu_name,
+    }
+    endpoint = endpoints.get(db, worker.endpoint_id)
+    if endpoint is not None and endpoint.type is EndpointType.LB:
+        return {**own, **Service.of(workload.needs.env).env}
+    base = f"{podd.worker_url}/v2/{worker.endpoint_id}"
     query = f"?gpu={quote_plus(gpu_name)}"
     post_stream = f"{base}/job-stream/{workload.id}/$ID{query}"
     return {
-        "RUNPOD_ENDPOINT_ID": worker.endpoint_id,
+        **own,
         "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/{workload.id}{query}",
         "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/{workload.id}/$ID{query}",
         "RUNPOD_WEBHOOK_POST_STREAM": post_stream,
@@ -166,8 +176,6 @@ def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
         "RUNPOD_WEBHOOK_PING": f"{base}/ping/{workload.id}{query}",
         "RUNPOD_PING_INTERVAL": str(int(podd.settings.limits.ping_interval_seconds * 1000)),
         "RUNPOD_AI_API_KEY": podd.keys.worker(workload.id, workload.generation),
-        "RUNPOD_GPU_NAME": quote_plus(gpu_name),
-        "RUNPOD_GPU_TYPE_ID": gpu_name,
     }
 
 

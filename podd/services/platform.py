@@ -13,6 +13,7 @@ from podd.ids import DerivedKeys
 from podd.ports import Clock
 from podd.sealing import Sealer
 from podd.services.queue_cap import QueueCap
+from podd.services.traffic import Traffic
 from podd.store import gpus
 from podd.store.db import Reader, Store
 from podd.wakeups import Bells
@@ -75,6 +76,7 @@ class Platform:
     boot_id: str = ""
     accelerator: Path | None = None
     queue_cap: QueueCap = field(default_factory=QueueCap)
+    traffic: Traffic = field(default_factory=Traffic)
 
     def moment(self) -> Moment:
         """Now, by both clocks."""

@@ -33,7 +33,7 @@ def out(tx: Tx, podd: Platform, shorts: list[Short], now: int) -> None:
     way. Records how many each still lacks."""
     found = {endpoint.id: endpoint for endpoint in endpoints.every(tx)}
     waiting = [short for short in shorts if short.endpoint_id in found]
-    shares = Shares.of(_holders(tx, found))
+    shares = Shares.of(_holders(tx, podd, found))
     blocked: list[Short] = []
     while waiting:
         next_one = fairness.served_next(waiting, shares)
@@ -89,21 +89,23 @@ def _rested(worker: Worker, now: int) -> bool:
 
 def _give_way(tx: Tx, podd: Platform, found: Mapping[str, Endpoint], blocked: list[Short], now: int) -> None:
     turn_ms = int(podd.settings.limits.fair_turn_seconds * 1000)
-    chosen = fairness.giving_way(blocked, _holders(tx, found), turn_ms=turn_ms, now=now)
+    chosen = fairness.giving_way(blocked, _holders(tx, podd, found), turn_ms=turn_ms, now=now)
     for worker_id in chosen:
         worker = workloads.worker(tx, worker_id)
         if worker is not None:
             workers.see_off(tx, podd, worker, "another endpoint is short of GPUs", now)
 
 
-def _holders(db: Reader, found: Mapping[str, Endpoint]) -> list[Holder]:
+def _holders(db: Reader, podd: Platform, found: Mapping[str, Endpoint]) -> list[Holder]:
     """Every worker that holds GPUs for itself, which a frozen one does not. The busiest of an endpoint are
     its minimum."""
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
     holders = []
     for endpoint in found.values():
         queued = jobs.counts(db, endpoint.id).queued
-        crew = [w for w in workloads.workers_of(db, endpoint.id) if w.workload.desired is Desired.RUNNING]
+        queued += podd.traffic.waiting(endpoint.id)
+        crew = podd.traffic.seen(workloads.workers_of(db, endpoint.id))
+        crew = [worker for worker in crew if worker.workload.desired is Desired.RUNNING]
         staying = sorted((w for w in crew if not w.leaving), key=lambda w: -w.held)
         kept = {worker.id for worker in staying[: endpoint.workers_min]}
         for worker in crew:

@@ -7,7 +7,7 @@ from typing import Any
 from podd import ids
 from podd.domain import words
 from podd.domain.container import Container
-from podd.domain.endpoint import Endpoint
+from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
@@ -64,11 +64,19 @@ def note_running(tx: Tx, worker_id: str) -> None:
 def stop(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> bool:
     """Let go of a worker that holds no job; False if it got one meanwhile.
 
-    Its door closes in the same transaction, so no job can be handed to it once this is decided.
+    Its door closes in the same transaction, so no job can be handed to it once this is decided. One of a
+    load-balancing endpoint only gets its door closed, and goes when it is asked again with no request left.
     """
     fresh = workloads.worker(tx, worker.id)
-    if fresh is None or fresh.held:
+    if fresh is None or fresh.held or podd.traffic.busy(worker.id):
         return False
+    endpoint = endpoints.get(tx, fresh.endpoint_id)
+    if endpoint is not None and endpoint.type is EndpointType.LB and not fresh.doors_closed:
+        # A request may be on its way to it at this very moment. The next look finds it empty, or waits.
+        close_door(tx, fresh)
+        events.add(tx, fresh.id, "closed", f"gets no more requests: {why}", now)
+        tx.ring(AUTOSCALE)
+        return True
     remove(tx, podd, fresh, why, now)
     return True
 

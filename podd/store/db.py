@@ -235,19 +235,19 @@ class Store:
         return batch, True
 
     def _settle(self, batch: list[_Waiting], failure: StorageFailed | None) -> None:
-        rings: list[str] = []
+        # Bells first: who is answered finds nothing kept any more that the answer has made untrue.
+        stored = [waiting for waiting in batch if failure is None and waiting.error is None]
+        try:
+            self._spread([bell for waiting in stored for bell in waiting.rings], stored)
+        except Exception:
+            # It is stored and will be answered. Whoever was to hear of it looks again by itself.
+            log.exception("listener broke")
         for waiting in batch:
             error = failure or waiting.error
             if error is None:
-                rings.extend(waiting.rings)
                 waiting.future.set_result(waiting.result)
             else:
                 waiting.future.set_exception(error)
-        try:
-            self._spread(rings, [] if failure else batch)
-        except Exception:
-            # It is stored and answered. Whoever was to hear of it looks again by itself.
-            log.exception("listener broke")
 
     def _spread(self, rings: list[str], stored: list[_Waiting]) -> None:
         if rings and self._on_commit is not None:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from podd.domain.endpoint import Endpoint, Scaler
+from podd.domain.endpoint import Endpoint, EndpointType, Scaler
 from podd.store.db import Reader, Row, Tx
 
 
@@ -20,6 +20,7 @@ def insert(tx: Tx, endpoint: Endpoint) -> None:
                 {
                     "name": endpoint.name,
                     "template_id": endpoint.template_id,
+                    "type": endpoint.type,
                     "gpu_ids": endpoint.gpu_ids,
                     "gpu_count": endpoint.gpu_count,
                     "idle_timeout_s": endpoint.idle_timeout_s,
@@ -82,6 +83,13 @@ def unused_since(db: Reader, before: int, above: int) -> list[Endpoint]:
     return [_endpoint(row) for row in rows]
 
 
+def balanced(db: Reader) -> list[str]:
+    """Ids of load-balancing endpoints."""
+    return [
+        row["id"] for row in db.rows("SELECT id FROM endpoints WHERE type = 'LB' ORDER BY created_at, id")
+    ]
+
+
 def using_template(db: Reader, template_id: str) -> list[Endpoint]:
     rows = db.rows("SELECT * FROM endpoints WHERE template_id = ? ORDER BY created_at, id", (template_id,))
     return [_endpoint(row) for row in rows]
@@ -108,6 +116,7 @@ def _endpoint(row: Row) -> Endpoint:
     return Endpoint(
         **{
             **row,
+            "type": EndpointType(row["type"]),
             "scaler": Scaler(row["scaler"]),
             "image_ready": bool(row["image_ready"]),
             "extras": extras,

@@ -364,6 +364,14 @@ def m0006_chunks_and_measures(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0007_load_balancing_endpoints(db: Database) -> None:
+    _script(
+        db,
+        "ALTER TABLE endpoints ADD COLUMN type TEXT NOT NULL DEFAULT 'QB' CHECK (type IN ('QB', 'LB'))",
+    )
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0008_releases_and_workers_that_leave_or_freeze(db: Database) -> None:
     _script(
         db,

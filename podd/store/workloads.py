@@ -18,6 +18,16 @@ Parts = tuple[tuple[tuple[str, Any], ...], ...]
 """Rows of another table that belong to a workload, as what can be compared."""
 
 
+def bell(workload_id: str) -> str:
+    """Rings when the workload, or what it is besides, may have changed."""
+    return f"workload:{workload_id}"
+
+
+def crew_bell(endpoint_id: str) -> str:
+    """Rings when the endpoint's workers, or which of them are open, may have changed."""
+    return f"crew:{endpoint_id}"
+
+
 def insert(tx: Tx, workload: Workload) -> None:
     tx.insert(
         "workloads",
@@ -57,10 +67,12 @@ def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
 
 def change(tx: Tx, workload_id: str, **values: Any) -> int:
     """Set columns of a workload; the number of rows touched. Enumerations may be given as such."""
+    _ring(tx, workload_id)
     return tx.update("workloads", workload_id, values)
 
 
 def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
+    _ring(tx, workload_id)
     tx.update("workloads", workload_id, _needs(needs))
 
 
@@ -104,6 +116,7 @@ def promised_disk(db: Reader) -> tuple[int, int]:
 
 
 def delete(tx: Tx, workload_id: str) -> None:
+    _ring(tx, workload_id)
     for table, column in (
         ("claims", "workload_id"),
         ("published_ports", "workload_id"),
@@ -208,6 +221,7 @@ def change_pod(tx: Tx, pod_id: str, **values: Any) -> int:
 def insert_worker(tx: Tx, worker: Worker) -> None:
     insert(tx, worker.workload)
     tx.insert("workers", {"id": worker.id, "endpoint_id": worker.endpoint_id, "version": worker.version})
+    tx.ring(crew_bell(worker.endpoint_id))
 
 
 def worker(db: Reader, worker_id: str) -> Worker | None:
@@ -250,10 +264,19 @@ def frozen(db: Reader) -> list[Worker]:
 
 
 def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
+    if values.keys() & {"ready_at", "doors_closed"}:
+        _ring(tx, worker_id)
     return tx.update("workers", worker_id, values)
 
 
 # Private
+
+
+def _ring(tx: Tx, workload_id: str) -> None:
+    tx.ring(bell(workload_id))
+    endpoint_id = tx.value("SELECT endpoint_id FROM workers WHERE id = ?", (workload_id,))
+    if endpoint_id is not None:
+        tx.ring(crew_bell(endpoint_id))
 
 
 def _needs(needs: Needs) -> Row:

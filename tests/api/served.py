@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 import uvloop
 from litestar import Litestar
+from litestar.types import ASGIApp
 
 from podd.api import app as application
 from podd.api.asgi import Door
@@ -26,6 +27,8 @@ from podd.config import Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
 from podd.ids import DerivedKeys, key_hash, new_id
+from podd.proxy.front import Front
+from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import accounts, autoscale, billing, dispatch
 from podd.services.logs import Logs
@@ -255,8 +258,10 @@ class Served:
         own_socket = socket.socket(socket.AF_UNIX)
         own_socket.bind(str(self.settings.data_dir / "podd.sock"))
         own_socket.listen()
+        self.checks = Checks(self.podd)
+        self._front = Front(Door(self._app, local=False), self.podd, self.checks)
         self._doors = [
-            await _serve(Door(self._app, local=False), self._listener),
+            await _serve(self._front, self._listener),
             await _serve(Door(self._app, local=True), own_socket),
         ]
 
@@ -264,6 +269,8 @@ class Served:
         self.podd.bells.close()
         for door in self._doors:
             await _end(door)
+        await self._front.close()
+        await self.checks.close()
         await self.reconciler.drain()
         self.reconciler.close()
         await asyncio.to_thread(self.podd.store.close)
@@ -348,10 +355,18 @@ def _app(api: Api) -> Litestar:
     return app
 
 
-async def _serve(app: Door, listener: socket.socket) -> uvicorn.Server:
+async def _serve(app: ASGIApp, listener: socket.socket) -> uvicorn.Server:
     """The web server as the daemon has it, but for its endless loop."""
     config = uvicorn.Config(
-        app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
     )
     config.load()
     server = uvicorn.Server(config)

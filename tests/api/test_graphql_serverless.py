@@ -260,6 +260,6 @@ def test_a_word_that_is_no_flash_boot_type_is_400(podd: Served, wish: Json) -> N
 
 
 def test_what_is_not_built_yet_is_said_plainly(podd: Served, wish: Json) -> None:
-    for name, value in {"hubReleaseId": "x", "type": "LB", "flashEnvironmentId": "x"}.items():
+    for name, value in {"hubReleaseId": "x", "flashEnvironmentId": "x"}.items():
         error = podd.error(SAVE_ENDPOINT, {"input": {**wish, name: value}})
         assert "not available in this version of podd yet" in error["message"]

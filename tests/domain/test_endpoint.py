@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from podd.domain.endpoint import Endpoint, EndpointChange, Scaler, needs_release, settings
+from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType, Scaler, needs_release, settings
 from podd.domain.errors import Invalid
 from podd.domain.job import JobLimits
 
@@ -35,6 +35,7 @@ def test_what_is_not_said_stays_as_it_is() -> None:
     assert checked() == {
         "name": "base",
         "template_id": "t",
+        "type": EndpointType.QB,
         "gpu_ids": "AMPERE_48",
         "gpu_count": 2,
         "idle_timeout_s": 7,
@@ -124,3 +125,19 @@ def test_workers_are_outdated_only_by_what_is_inside_their_containers(field: str
 
 def test_saying_the_same_again_outdates_nobody() -> None:
     assert not needs_release(BASE, checked(template_id="t", gpu_ids="AMPERE_48", gpu_count=2))
+
+
+@pytest.mark.parametrize("said", ["QUEUE_DELAY", "REQUEST_COUNT", None])
+def test_a_load_balancing_endpoint_scales_by_requests(said: str | None) -> None:
+    change = EndpointChange(name="abc", type="LB", scaler=said)
+    made = settings(change, Endpoint(id="e", account_id="a", name="", template_id=""))
+    assert (made["type"], made["scaler"]) == (EndpointType.LB, Scaler.REQUEST_COUNT)
+
+
+def test_the_type_of_an_endpoint_is_fixed() -> None:
+    base = Endpoint(id="e", account_id="a", name="abc", template_id="t")
+    assert settings(EndpointChange(type="QB"), base)["type"] is EndpointType.QB
+    with pytest.raises(Invalid, match="cannot be changed"):
+        settings(EndpointChange(type="LB"), base)
+    with pytest.raises(Invalid, match="QB or LB"):
+        settings(EndpointChange(type="XX"), base)

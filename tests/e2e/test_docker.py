@@ -242,3 +242,14 @@ def test_a_worker_in_a_container_has_the_accelerator_unless_it_goes_without(
     path = "/opt/podd/accelerator:/own" if accelerated else "/own"
     assert job["output"] == {"accelerated": accelerated, "path": path, "writable": False}
     daemon.delete_endpoint(endpoint_id)
+
+
+def test_an_http_port_of_a_container_is_reached_through_podd(daemon: Daemon) -> None:
+    pod_id = daemon.create_pod(
+        "python3 -m http.server 8080 --directory /etc", imageName=IMAGE, ports="8080/http", gpuCount=1
+    )
+    path = f"/proxy/{pod_id}/8080/hostname"
+    eventually(lambda: daemon.http("GET", path, key="").status_code == 200, 60)
+    assert daemon.http("GET", path, key="").text.strip()
+    terminate(daemon, pod_id)
+    assert daemon.http("GET", path, key="").status_code == 404

@@ -169,13 +169,12 @@ def endpoint_change(data: Input) -> EndpointChange:
             raise NotAvailable(f"{name} is not available in this version of podd yet.")
     if any((entry or {}).get("networkVolumeId") for entry in data.get("networkVolumeIds") or ()):
         raise NotAvailable("networkVolumeIds is not available in this version of podd yet.")
-    if data.get("type") == "LB":
-        raise NotAvailable("Load-balancing endpoints are not available in this version of podd yet.")
     if data.get("computeType") == "CPU":
         raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
     return EndpointChange(
         name=data.get("name") or None,
         template_id=data.get("templateId") or None,
+        type=data.get("type"),
         gpu_ids=data.get("gpuIds") or None,
         gpu_count=data.get("gpuCount"),
         idle_timeout_s=data.get("idleTimeout"),

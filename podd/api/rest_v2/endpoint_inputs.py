@@ -8,7 +8,7 @@ from podd.api.context import Api
 from podd.api.rest_v2.containers import one_cuda_wish
 from podd.api.rest_v2.templates import template_values
 from podd.domain.account import Caller
-from podd.domain.endpoint import Endpoint, EndpointChange
+from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType
 from podd.domain.errors import OUT_OF_STOCK, Invalid, Malformed, NoCapacity, NotAvailable
 from podd.domain.template import Template
 from podd.services import endpoints, inline, templates
@@ -22,6 +22,7 @@ Wish = wire.CreateEndpointRequest | wire.UpdateEndpointRequest
 GpuWish = wire.CreateEndpointGpuConfig | wire.UpdateEndpointGpuConfig
 
 IDLE_TIMEOUT = 10
+TYPES = {"QUEUE": EndpointType.QB, "LOAD_BALANCER": EndpointType.LB}
 TIMEOUT_MS = 300_000
 WORKERS_MIN, WORKERS_MAX = 0, 3
 
@@ -30,13 +31,15 @@ def created(tx: Tx, api: Api, caller: Caller, wish: wire.CreateEndpointRequest) 
     """A new endpoint. Raises Invalid, Malformed, NotFound, NoCapacity, NotAvailable."""
     if (wish.gpu is None) == (wish.cpu is None):
         raise Invalid("Exactly one of gpu and cpu is required.")
-    _check_idle_timeout(wish, wish.scaling.type)
-    _check_offered(wish, wish.type)
+    if wish.type == "QUEUE":
+        _check_idle_timeout(wish, wish.scaling.type)
+    _check_offered(wish)
     template = _template(tx, caller, wish.template_id)
     values = {**_copied(template), **template_values(wish, template.args if template else "")}
     workers = wish.workers or wire.EndpointWorkers()
     change = EndpointChange(
         name=wish.name,
+        type=TYPES[wish.type],
         gpu_ids=_gpu_ids(tx, api.podd, wish.gpu),
         gpu_count=wish.gpu.count if wish.gpu else None,
         workers_min=WORKERS_MIN if workers.min is None else workers.min,
@@ -53,8 +56,11 @@ def created(tx: Tx, api: Api, caller: Caller, wish: wire.CreateEndpointRequest) 
 def updated(tx: Tx, api: Api, caller: Caller, endpoint_id: str, wish: wire.UpdateEndpointRequest) -> Endpoint:
     """The endpoint with what the wish changes. Raises as `created`."""
     before = endpoints.own(tx, caller, endpoint_id, "save")
-    _check_idle_timeout(wish, wish.scaling.type if wish.scaling else before.scaler.value)
-    _check_offered(wish, "QUEUE")
+    if before.type is EndpointType.QB:
+        _check_idle_timeout(wish, wish.scaling.type if wish.scaling else before.scaler.value)
+    _check_offered(wish)
+    if before.type is EndpointType.LB and isinstance(wish.scaling, wire.QueueDelayScaling):
+        raise Malformed(["$.scaling.type: must be 'REQUEST_COUNT' for type 'LOAD_BALANCER'"])
     template = _template(tx, caller, wish.template_id)
     workers = wish.workers or wire.EndpointWorkers()
     change = EndpointChange(
@@ -83,9 +89,7 @@ def _check_idle_timeout(wish: Wish, scaling: str) -> None:
         raise Malformed(["$.workers.idleTimeout: not allowed with REQUEST_COUNT scaling of a queue endpoint"])
 
 
-def _check_offered(wish: Wish, type: str) -> None:
-    if type == "LOAD_BALANCER":
-        raise NotAvailable("Load-balancing endpoints are not available in this version of podd yet.")
+def _check_offered(wish: Wish) -> None:
     if wish.cpu:
         raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
     if wish.network_volumes:

@@ -5,7 +5,8 @@ from typing import Any
 
 from podd.api.rest_v2.containers import container_view
 from podd.api.shown import instant
-from podd.domain.endpoint import Endpoint, Scaler
+from podd.domain.endpoint import Endpoint, EndpointType, Scaler
+from podd.proxy.routes import Names
 from podd.services.platform import Platform
 from podd.store import templates
 from podd.store.db import Reader
@@ -20,13 +21,14 @@ def endpoint_view(db: Reader, podd: Platform, endpoint: Endpoint) -> wire.Endpoi
     )
     scaling = scaling_view(endpoint)
     # The time is part of the scaling where workers are kept by the delay of the queue only.
-    idle_timeout = endpoint.idle_timeout_s if isinstance(scaling, wire.QueueDelayScaling) else None
+    timed = endpoint.type is EndpointType.LB or isinstance(scaling, wire.QueueDelayScaling)
+    idle_timeout = endpoint.idle_timeout_s if timed else None
     return wire.Endpoint.model_validate(
         {
             **container,
             "id": endpoint.id,
             "name": endpoint.name,
-            "type": "QUEUE",
+            "type": "LOAD_BALANCER" if endpoint.type is EndpointType.LB else "QUEUE",
             "request_urls": request_urls(podd, endpoint),
             "gpu": gpu_view(endpoint),
             "workers": wire.EndpointWorkersView(
@@ -42,8 +44,14 @@ def endpoint_view(db: Reader, podd: Platform, endpoint: Endpoint) -> wire.Endpoi
     )
 
 
-def request_urls(podd: Platform, endpoint: Endpoint) -> wire.QueueBasedRequestUrls:
+def request_urls(
+    podd: Platform, endpoint: Endpoint
+) -> wire.QueueBasedRequestUrls | wire.LoadBalancingRequestUrls:
     base = f"{podd.settings.public_url}/v2/{endpoint.id}"
+    if endpoint.type is EndpointType.LB:
+        names = Names(podd.settings.proxy.domain)
+        own = names.endpoint_url(endpoint.id, podd.settings.public_url)
+        return wire.LoadBalancingRequestUrls(base=own, health=f"{base}/health")
     return wire.QueueBasedRequestUrls(
         run=f"{base}/run",
         run_sync=f"{base}/runsync",

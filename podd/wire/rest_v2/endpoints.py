@@ -121,6 +121,11 @@ class EndpointWorkersView(View):
     idle_timeout: int | None = left_out()
 
 
+class LoadBalancingRequestUrls(View):
+    base: str
+    health: str
+
+
 class QueueBasedRequestUrls(View):
     run: str
     run_sync: str
@@ -136,7 +141,7 @@ class Endpoint(ContainerConfig):
     id: str
     name: str
     type: EndpointType
-    request_urls: QueueBasedRequestUrls
+    request_urls: QueueBasedRequestUrls | LoadBalancingRequestUrls
     gpu: EndpointGpuConfig
     workers: EndpointWorkersView
     scaling: EndpointScaling

@@ -131,7 +131,6 @@ def test_a_new_template_for_an_endpoint_resets_nothing(podd: Served) -> None:
         {"computeType": "CPU"},
         {"networkVolumeId": "abc"},
         {"networkVolumeIds": [{"networkVolumeId": "abc"}]},
-        {"type": "LB"},
         {"modelReferences": ["a"]},
     ],
 )

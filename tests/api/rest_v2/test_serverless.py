@@ -124,10 +124,6 @@ def test_another_data_center_is_out_of_stock(api: RestV2) -> None:
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        (
-            {"type": "LOAD_BALANCER", "scaling": {"type": "REQUEST_COUNT", "requestCount": 1}},
-            "Load-balancing",
-        ),
         ({"gpu": None, "cpu": [{"id": "cpu3c", "vcpuCount": 2}]}, "CPU endpoints"),
         ({"networkVolumes": ["abc"]}, "networkVolumes"),
     ],

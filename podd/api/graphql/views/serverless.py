@@ -49,7 +49,7 @@ def endpoint_view(endpoint: Endpoint, template: Template | None) -> View:
         "name": endpoint.name,
         "userId": endpoint.account_id,
         "aiKey": None,
-        "type": "QB",
+        "type": endpoint.type.value,
         "version": endpoint.version,
         "createdAt": instant(endpoint.created_at),
         "templateId": endpoint.template_id,

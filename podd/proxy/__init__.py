@@ -1,0 +1,1 @@
+"""The way into containers over HTTP: who a request is for, and passing it on."""
