@@ -39,6 +39,7 @@ from podd.proxy.front import Front
 from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import (
+    arrears,
     autoscale,
     billing,
     container_disks,
@@ -52,7 +53,7 @@ from podd.services import (
 from podd.services.fence import Fence
 from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, GPUS, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
+from podd.services.platform import AUTOSCALE, BILLING, GPUS, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.timekeeping import Timekeeper
@@ -224,8 +225,9 @@ async def _at_work(
     async def look_at_pods(now: int) -> None:
         await podd.store.write(pods.tick, podd, now)
 
-    async def bill(_now: int) -> None:
+    async def bill(now: int) -> None:
         await billing.tick(podd)
+        await arrears.tick(podd, now)
 
     async def look_at_volumes(now: int) -> None:
         await volume_files.tick(podd, storage, now)
@@ -247,7 +249,7 @@ async def _at_work(
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
-            Loop("billing", podd.settings.billing.interval_seconds, bill),
+            Loop("billing", podd.settings.billing.interval_seconds, bill, (BILLING,)),
             Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
             Loop("volumes", 10, look_at_volumes, (SWEEP, GROW)),
             Loop("container disks", podd.settings.limits.container_disk_check_seconds, look_at_disks),

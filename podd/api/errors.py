@@ -22,6 +22,7 @@ STATUS: dict[type[PoddError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.NoCapacity: 400,
+    errors.NoFunds: 400,
     errors.TooLarge: 400,
     errors.TooMany: 429,
     errors.NotAvailable: 501,

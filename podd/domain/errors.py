@@ -69,6 +69,12 @@ class NoCapacity(PoddError):
         self.short = short
 
 
+class NoFunds(PoddError):
+    """The account cannot afford this."""
+
+    code = "no_funds"
+
+
 class TooLarge(PoddError):
     """A body or result over its limit."""
 

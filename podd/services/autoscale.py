@@ -8,7 +8,7 @@ from podd.domain.fairness import Short
 from podd.domain.scaling import Demand
 from podd.domain.words import whole_number
 from podd.domain.worker import Worker, WorkerState
-from podd.services import frost, share, workers
+from podd.services import frost, funds, share, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, events, jobs, workloads
 from podd.store.db import Tx
@@ -74,6 +74,8 @@ def scale(tx: Tx, podd: Platform, endpoint_id: str, now: int) -> Short | None:
         workers_min=endpoint.workers_min,
         workers_max=endpoint.workers_max,
     )
+    if not funds.may_serve(tx, podd, endpoint.account_id):
+        wanted = 0
     if wanted > endpoint.workers_min and endpoint.asked_at <= now - HOUR_MS:
         endpoints.change(tx, endpoint.id, asked_at=now)
     if wanted > len(able):

@@ -85,8 +85,8 @@ def set_right(tx: Tx, podd: Platform, resource_ids: Sequence[str]) -> None:
         _follow(tx, resource_id, standings.get(resource_id), podd.moment())
 
 
-def pod_rates(podd: Platform, pod: Pod) -> list[Rate]:
-    """What a pod costs as it is."""
+def pod_rates(podd: Platform, pod: Pod, *, as_if_running: bool = False) -> list[Rate]:
+    """What a pod costs as it is, or once its container runs."""
     workload = pod.workload
     if podd.settings.billing.mode == "off" or workload.desired is Desired.TERMINATED:
         return []
@@ -97,7 +97,7 @@ def pod_rates(podd: Platform, pod: Pod) -> list[Rate]:
         disk=workload.needs.disk,
         volume=workload.needs.volume,
         wanted=workload.desired is Desired.RUNNING,
-        runs=_runs(workload),
+        runs=as_if_running or _runs(workload),
     )
 
 
@@ -108,9 +108,13 @@ def volume_rates(podd: Platform, volume: NetworkVolume) -> list[Rate]:
     return rules.volume_rates(storage_prices(podd), volume.size)
 
 
-def hourly(db: Reader, account_id: str) -> int:
-    """Nano-dollars per hour that the account is charged now."""
-    return sum(rules.hourly(open_.meter.rate) for open_ in meters.of_account(db, account_id))
+def hourly(db: Reader, account_id: str, *, besides: frozenset[str] = frozenset()) -> int:
+    """Nano-dollars per hour that the account is charged now, for all but the resources `besides`."""
+    return sum(
+        rules.hourly(open_.meter.rate)
+        for open_ in meters.of_account(db, account_id)
+        if open_.resource.id not in besides
+    )
 
 
 def storage_prices(podd: Platform) -> StoragePrices:

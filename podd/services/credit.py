@@ -12,7 +12,7 @@ from podd.domain.account import Account, Caller, require
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.ledger import Posting
 from podd.domain.spending import Spent
-from podd.services.platform import Platform
+from podd.services.platform import BILLING, Platform
 from podd.store import accounts, ledger
 from podd.store.db import Reader, Tx
 
@@ -92,6 +92,7 @@ def _post(tx: Tx, account: str, other: str, amount: int, text: str, key: str, no
     )
     if ledger.post(tx, posting):
         tx.tell("credit posted", account=found.id, amount=amount, key=key)
+        tx.ring(BILLING)
     return balance(tx, found.id)
 
 

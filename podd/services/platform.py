@@ -23,6 +23,7 @@ RECONCILE = "reconcile"
 AUTOSCALE = "autoscale"
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
+BILLING = "billing"
 GROW = "grow"
 GPUS = "gpus"
 

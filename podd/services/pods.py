@@ -16,7 +16,7 @@ from podd.domain.pod import Pod, PodChange, PodRequest
 from podd.domain.template import Template, checked_name
 from podd.domain.words import Port
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload, ran_steadily, retry_delay
-from podd.services import capacity, registries, secrets, volumes, workers
+from podd.services import capacity, funds, registries, secrets, volumes, workers
 from podd.services.capacity import Room
 from podd.services.platform import RECONCILE, Platform
 from podd.store import events, gpus, templates, workloads
@@ -119,9 +119,11 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     workloads.insert_pod(tx, pod)
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
     _take_room(tx, podd, pod.id, room, now)
+    made = _again(tx, pod.id)
+    funds.check_start(tx, podd, made)
     events.add(tx, pod.id, "created", f"created with {_gpus(count, room.type_id)}", now)
     tx.ring(RECONCILE)
-    return _again(tx, pod.id)
+    return made
 
 
 def create_at_lowest_bid(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int) -> Pod:
@@ -151,7 +153,7 @@ def resume(
 ) -> Pod:
     """Start a stopped pod again, on its volume, with its GPUs or `gpu_count` of them. 0 is to reach the
     data: the pod has its own number again the next time, and less than its least memory and cores will do.
-    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NotFound."""
+    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NoFunds, NotFound."""
     pod = own(tx, caller, pod_id, "start", to="resume")
     if pod.workload.desired not in (Desired.STOPPED, Desired.FAILED):
         raise Conflict("Cannot resume a pod that is not in exited state")
@@ -199,9 +201,11 @@ def resume(
         else rules.price_of(gpu_type, count, bid, podd.settings.machine.cloud_type),
     )
     _take_room(tx, podd, pod.id, room, now)
+    resumed = _again(tx, pod.id)
+    funds.check_start(tx, podd, resumed)
     events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
     tx.ring(RECONCILE)
-    return _again(tx, pod.id)
+    return resumed
 
 
 def stop(tx: Tx, podd: Platform, caller: Caller, pod_id: str, now: int) -> Pod:
@@ -281,6 +285,14 @@ def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange,
     return _again(tx, pod.id)
 
 
+def halt(tx: Tx, podd: Platform, pod: Pod, reason: str, now: int) -> None:
+    """Stop a pod on podd's own account, for a reason its owner is told; fine if it does not run."""
+    if pod.workload.desired is Desired.RUNNING:
+        grace = podd.settings.limits.stop_grace_seconds
+        _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
+        events.add(tx, pod.id, "stopped", reason, now)
+
+
 def tick(tx: Tx, podd: Platform, now: int) -> None:
     """Stop and terminate the pods whose time has come."""
     for pod in workloads.pods_due(tx, now):
@@ -290,10 +302,7 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
             workloads.unpublish(tx, pod.id)
             continue
         workloads.change_pod(tx, pod.id, stop_after=None)
-        if pod.workload.desired is Desired.RUNNING:
-            reason = "It was to be stopped at this time."
-            _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
-            events.add(tx, pod.id, "stopped", reason, now)
+        halt(tx, podd, pod, "It was to be stopped at this time.", now)
 
 
 def make_way(tx: Tx, podd: Platform, workload_id: str, verb: str, reason: str, now: int) -> None:

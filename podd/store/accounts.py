@@ -28,6 +28,10 @@ def by_email(db: Reader, email: str) -> Account | None:
     return _account(db.row("SELECT * FROM accounts WHERE email = ?", (email,)))
 
 
+def ids(db: Reader) -> list[str]:
+    return [row["id"] for row in db.rows("SELECT id FROM accounts ORDER BY created_at, id")]
+
+
 def change(tx: Tx, account_id: str, **values: Any) -> None:
     row = dict(values)
     if "extras" in row:

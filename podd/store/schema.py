@@ -519,3 +519,17 @@ _LEDGER_TRIGGERS = (
     END
     """,
 )
+
+
+@migrations()  # type: ignore[untyped-decorator]
+def m0018_halted_accounts(db: Database) -> None:
+    _script(
+        db,
+        """
+        CREATE TABLE halts (
+            account_id TEXT PRIMARY KEY REFERENCES accounts (id),
+            balance INTEGER NOT NULL,
+            at INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """,
+    )

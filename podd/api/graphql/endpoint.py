@@ -116,6 +116,8 @@ def _code(error: PoddError) -> str:
         return _CODES[error.message]
     if isinstance(error, NotFound) and error.message.startswith("pod not found"):
         return "POD_NOT_FOUND"
+    if isinstance(error, errors.NoFunds):
+        return "INSUFFICIENT_BALANCE"
     if isinstance(error, Invalid):
         return "BAD_USER_INPUT"
     if isinstance(error, errors.StorageFailed):

@@ -1,0 +1,74 @@
+"""podd credit: what accounts have to spend."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import quote
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.wire.credit import Balance, CorrectionWish, DepositWish, Statement
+
+credit = typer.Typer(help="What accounts have to spend, and what it went for.", no_args_is_help=True)
+
+Account = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The account.")]
+Key = Annotated[
+    str, typer.Option(help="A name for this posting, which counts once however often it is sent.")
+]
+
+
+@credit.command("add")
+def add(
+    account: Account,
+    dollars: Annotated[str, typer.Argument(metavar="DOLLARS", help="For example 25 or 12.50.")],
+    text: Annotated[str, typer.Option(help="What stands in the books.")] = "",
+    key: Key = "",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Deposit credit for an account."""
+    wish = DepositWish.model_construct(account=account, amount=dollars, text=text, key=key or str(uuid4()))
+    _show_balance(tell(config, "/operator/v1/credit/deposits", wish, Balance), as_json)
+
+
+@credit.command("correct")
+def correct(
+    account: Account,
+    dollars: Annotated[str, typer.Argument(metavar="DOLLARS", help="Below zero to take: -- -3.20")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the books.")],
+    key: Key = "",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Add or take credit to set right what went wrong."""
+    wish = CorrectionWish.model_construct(
+        account=account, amount=dollars, reason=reason, key=key or str(uuid4())
+    )
+    _show_balance(tell(config, "/operator/v1/credit/corrections", wish, Balance), as_json)
+
+
+@credit.command("show")
+def show(account: Account, as_json: AsJson = False, config: Config = None) -> None:
+    """Show an account's balance, what it is charged per hour now, and its last postings."""
+    found = ask(config, f"/operator/v1/credit/{quote(account, safe='')}", Statement)
+    if as_json:
+        print(found.model_dump_json())
+        return
+    halted = ", halted for want of credit" if found.halted else ""
+    print(f"{found.email}: ${found.balance}, ${found.hourly} an hour{halted}")
+    table = Table("time (UTC)", "dollars", "for", box=None, pad_edge=False)
+    for line in found.lines:
+        when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
+        table.add_row(when, line.amount, escape(line.text or f"{line.item} of {line.resource}"))
+    Console(highlight=False, soft_wrap=True).print(table, no_wrap=True, crop=False)
+
+
+# Private
+
+
+def _show_balance(found: Balance, as_json: bool) -> None:
+    print(found.model_dump_json() if as_json else f"balance ${found.balance}")

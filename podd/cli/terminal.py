@@ -1,0 +1,52 @@
+"""What the commands share: their options, the daemon they speak to, and how they end."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from pydantic import BaseModel
+
+from podd.client import Client, ClientError
+from podd.config import ConfigError, Settings, load
+
+A = TypeVar("A", bound=BaseModel)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Settings file (default: /etc/podd/podd.toml if it is there)."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings; ends the command when they are wrong."""
+    try:
+        return load(config)
+    except ConfigError as error:
+        fail(str(error), 2)
+
+
+def tell(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
+    """Post `wish` to podd; ends the command when it does not go well."""
+    try:
+        with Client.find(settings_of(config).data_dir) as client:
+            return client.post(path, wish, answer)
+    except ClientError as error:
+        fail(str(error))
+
+
+def ask(config: Path | None, path: str, answer: type[A]) -> A:
+    """Read from podd; ends the command when it does not go well."""
+    try:
+        with Client.find(settings_of(config).data_dir) as client:
+            return client.get(path, answer)
+    except ClientError as error:
+        fail(str(error))
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    print(f"podd: {message}", file=sys.stderr)
+    raise typer.Exit(code)

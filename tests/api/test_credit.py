@@ -1,0 +1,78 @@
+"""Credit through the operator's API and the command line, and what its owner is told when there is none."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from podd import cli
+from tests.api.conftest import NewPodd
+from tests.api.served import Served
+
+EMAIL = "ada@example.org"
+MONEY = "{ myself { id clientBalance underBalance } }"
+
+
+@pytest.fixture
+def podd(new_podd: NewPodd) -> Served:
+    return new_podd(settings={"billing": {"mode": "enforce"}})
+
+
+def run(podd: Served, *words: str) -> str:
+    env = {"PODD_DATA_DIR": str(podd.settings.data_dir), "COLUMNS": "200"}
+    result = CliRunner().invoke(cli.app, ["credit", *words], env=env)
+    return f"{result.exit_code} {result.output}"
+
+
+def test_credit_is_added_corrected_and_shown(podd: Served) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    assert podd.data(MONEY)["myself"]["underBalance"] is True
+    assert run(podd, "add", account_id, "25", "--text", "cash").startswith("0 balance $25.000000000")
+    taken = run(podd, "correct", account_id, "--reason", "wrong account", "--", "-5.5")
+    assert taken.startswith("0 balance $19.500000000")
+    shown = run(podd, "show", account_id)
+    assert "$19.500000000, $0.000000000 an hour" in shown
+    assert "wrong account" in shown
+    assert podd.data(MONEY)["myself"] == {"id": account_id, "clientBalance": 19.5, "underBalance": False}
+    found = json.loads(run(podd, "show", account_id, "--json")[2:])
+    assert [(line["amount"], line["text"]) for line in found["lines"]] == [
+        ("-5.500000000", "wrong account"),
+        ("25.000000000", "cash"),
+    ]
+
+
+def test_a_key_is_posted_once(podd: Served) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    for _ in range(2):
+        assert "balance $10.000000000" in run(podd, "add", account_id, "10", "--key", "receipt 7")
+
+
+@pytest.mark.parametrize("amount", ["ten", "1e3", "5", "0.0000000001", "99999999999"])
+def test_what_is_no_deposit_is_refused_with_a_reason(podd: Served, amount: str) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    assert run(podd, "add", account_id, amount).startswith("1 podd: ")
+    assert podd.data(MONEY)["myself"]["clientBalance"] == 0
+
+
+def test_without_credit_a_pod_is_refused_in_the_words_of_each_plane(podd: Served) -> None:
+    refusal = podd.error(
+        'mutation { podFindAndDeployOnDemand(input: {imageName: "test/image", gpuCount: 1, '
+        'gpuTypeId: "NVIDIA RTX A6000"}) { id } }'
+    )
+    assert refusal["extensions"]["code"] == "INSUFFICIENT_BALANCE"
+    assert "does not cover 60 minutes" in refusal["message"]
+    v1 = podd.http.post("/v1/pods", json={"imageName": "test/image", "gpuTypeIds": ["NVIDIA RTX A6000"]})
+    assert (v1.status_code, "does not cover" in v1.json()["error"]) == (400, True)
+    v2 = podd.http.post(
+        "/v2/pods", json={"name": "a", "image": "test/image", "gpu": {"id": "NVIDIA RTX A6000"}}
+    )
+    assert (v2.status_code, "does not cover" in v2.text) == (400, True)
+    assert podd.data("{ myself { pods { id } } }")["myself"]["pods"] == []
+
+
+def test_nobody_but_the_operator_posts(podd: Served) -> None:
+    body = {"account": EMAIL, "amount": "10", "key": "1"}
+    for path in ("deposits", "corrections"):
+        answer = podd.http.post(f"/operator/v1/credit/{path}", json={**body, "reason": "x"})
+        assert answer.status_code in (400, 403)
+    assert podd.http.get(f"/operator/v1/credit/{EMAIL}").status_code == 403
