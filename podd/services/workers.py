@@ -182,6 +182,7 @@ def exited(
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
     code = container.exit_code if container else None
+    workloads.change(tx, worker.id, exited_at=container.finished_at if container else now)
     if worker.leaving or worker.state is WorkerState.FROZEN:
         jobs.give_back(tx, podd, worker.id, counted=True, now=now)
         remove(tx, podd, worker, worker.leaving or "its frozen container ended", now)
