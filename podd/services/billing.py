@@ -6,7 +6,7 @@ of prices, of the mode, or of podd itself.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podd.domain import billing as rules
 from podd.domain import ledger as books
@@ -80,9 +80,10 @@ def misfits(db: Reader, podd: Platform) -> list[str]:
 
 def set_right(tx: Tx, podd: Platform, resource_ids: Sequence[str]) -> None:
     """Let the meters of these resources fit from now on."""
-    standings = {standing.resource.id: standing for standing in _everything(tx, podd)}
+    now = podd.moment()
+    standings = {standing.resource.id: replace(standing, began=now) for standing in _everything(tx, podd)}
     for resource_id in resource_ids:
-        _follow(tx, resource_id, standings.get(resource_id), podd.moment())
+        _follow(tx, resource_id, standings.get(resource_id), now)
 
 
 def pod_rates(podd: Platform, pod: Pod, *, as_if_running: bool = False) -> list[Rate]:
@@ -143,7 +144,8 @@ def _follow_workload(tx: Tx, podd: Platform, workload_id: str) -> None:
     else:
         worker = workloads.worker(tx, workload_id)
         if worker is None or workload.desired is Desired.TERMINATED:
-            _follow(tx, workload_id, None, podd.moment())
+            _began, ended = _span(podd, workload)
+            _follow(tx, workload_id, None, ended)
         if worker is not None:
             _follow_crew(tx, podd, worker.endpoint_id)
 
@@ -263,9 +265,10 @@ def _runs(workload: Workload) -> bool:
 
 
 def _span(podd: Platform, workload: Workload, thawed_at: int | None = None) -> tuple[Moment, Moment]:
-    """Since when the container runs, and when it ended, if that is its state; else now."""
+    """Since when the container runs, and when it ended, if it ended by itself; else now."""
     now = podd.moment()
     since = max(workload.started_at or 0, thawed_at or 0)
     began = now.at(since) if _runs(workload) and since else now
-    ended = now.at(workload.exited_at) if workload.phase is Phase.EXITED and workload.exited_at else now
-    return began, ended
+    exited_at = workload.exited_at or 0
+    by_itself = not _runs(workload) and exited_at >= (workload.last_started_at or 1)
+    return began, now.at(exited_at) if by_itself else now

@@ -51,8 +51,8 @@ class GpuChecks:
 
 
 def note(tx: Tx, podd: Platform, workload: Workload, lost: bool, now: int) -> None:
-    """A pod is shown as affected, and restarted if the settings say so; a worker gets a fresh container once
-    it has done what it holds."""
+    """A pod is shown as affected, and restarted if the settings say so; a worker goes once it has done what
+    it holds."""
     fresh = current(tx, workload)
     if fresh is None:
         return
@@ -62,7 +62,7 @@ def note(tx: Tx, podd: Platform, workload: Workload, lost: bool, now: int) -> No
         return
     worker = workloads.worker(tx, fresh.id) if fresh.kind is Kind.WORKER else None
     if worker is not None:
-        workers.leave_when_empty(tx, podd, worker, f"{LOST}.", now)
+        workers.see_off(tx, podd, worker, LOST, now)
     elif podd.settings.gpus.restart_pods_without_gpus:
         workloads.change(tx, fresh.id, restart_of=fresh.started_at or 0, failures=0, retry_at=0)
         tx.ring(RECONCILE)

@@ -134,7 +134,7 @@ def _move(tx: Tx, podd: Platform, holder: Workload, spot: bool, force: bool, now
     if force:
         workers.remove(tx, podd, worker, why, now)
     else:
-        workers.leave_when_empty(tx, podd, worker, why, now)
+        workers.see_off(tx, podd, worker, why, now)
 
 
 def _put_duty(tx: Tx, caller: Caller, uuid: str, duty: Duty, now: int) -> list[Held]:

@@ -17,7 +17,6 @@ from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
 from podd.services import capacity, jobs
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
 from podd.store import endpoints, events, gpus, templates, workloads
-from podd.store import jobs as job_rows
 from podd.store.db import Reader, Tx
 
 BY_PODD = "Runpod"
@@ -128,25 +127,19 @@ def close_door(tx: Tx, worker: Worker) -> None:
 def restart(
     tx: Tx, podd: Platform, worker: Worker, why: str, now: int, *, grace: float = IDLE_STOP_GRACE
 ) -> None:
-    """A fresh container for the same worker; jobs it still has go back to the queue, uncounted. One whose
-    GPU is to be left makes place for another worker instead."""
+    """A fresh container for the same worker; jobs it still has go back to the queue, uncounted. One that is
+    leaving, that is frozen, or whose GPU is to be left, makes place for another worker instead."""
     if any(gpu.leaving for gpu in gpus.held_by(tx, worker.id)):
         remove(tx, podd, worker, f"{why} Its GPU is out of service.", now)
+        return
+    if worker.leaving or worker.state is WorkerState.FROZEN:
+        remove(tx, podd, worker, why, now)
         return
     jobs.give_back(tx, podd, worker.id, counted=False, now=now)
     _renew(tx, worker, grace=grace)
     events.add(tx, worker.id, "restarted", why, now)
     tx.ring(RECONCILE)
     tx.ring(worker_bell(worker.id))
-
-
-def leave_when_empty(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> None:
-    """Make a worker leave its container: at once if it holds no job, else when it has done those it holds."""
-    if worker.held:
-        close_door(tx, worker)
-        events.add(tx, worker.id, "leaving", f"{why} It goes when it has done what it holds.", now)
-    else:
-        restart(tx, podd, worker, why, now)
 
 
 def overfull(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int) -> None:
@@ -189,7 +182,9 @@ def exited(
     worker = workloads.worker(tx, workload.id)
     assert worker is not None, "a workload of kind worker has its row"
     code = container.exit_code if container else None
+    workloads.change(tx, worker.id, exited_at=container.finished_at if container else now)
     if worker.leaving or worker.state is WorkerState.FROZEN:
+        jobs.give_back(tx, podd, worker.id, counted=True, now=now)
         remove(tx, podd, worker, worker.leaving or "its frozen container ended", now)
         return
     if worker.doors_closed and code == 0:
@@ -239,9 +234,7 @@ def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
     if worker.state is WorkerState.FROZEN:
         remove(tx, podd, worker, "the machine was restarted while it was frozen", now)
         return
-    for held in job_rows.held_by(tx, worker.id):
-        job_rows.requeue(tx, held, counted=False, now=now)
-    job_rows.note_all_stopped(tx, worker.id, asked_before=now)
+    jobs.give_back(tx, podd, worker.id, counted=False, now=now)
     _renew(tx, worker)
 
 

@@ -77,13 +77,13 @@ def change_needs(tx: Tx, workload_id: str, needs: Needs) -> None:
 
 
 def renew(tx: Tx, workload: Workload, **values: Any) -> None:
-    """A fresh container is wanted. What was seen of the one before says nothing about it."""
+    """A fresh container is wanted. What was seen of the one before says nothing about it; when that one ended
+    is kept, for it is charged up to then."""
     nothing = {
         "phase": Phase.NONE,
         "container_id": "",
         "address": "",
         "started_at": None,
-        "exited_at": None,
         "failing_since": None,
         "frozen_at": None,
         "gpus_lost_at": None,

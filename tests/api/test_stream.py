@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from podd.services import workloads
 from tests.api.conftest import NewPodd
 from tests.api.served import Served, Worker
 from tests.waiting import eventually
@@ -228,6 +229,17 @@ def test_a_lost_attempt_streams_from_the_beginning_again(podd: Served) -> None:
     podd.clock.advance(seconds=3)
     assert worker.take()["id"] == job_id
     worker.stream(job_id, "second attempt")
+    assert outputs(read(podd, endpoint_id, job_id)) == ["second attempt"]
+
+
+def test_an_attempt_that_a_reboot_ended_streams_from_the_beginning_again(podd: Served) -> None:
+    endpoint_id, worker, job_id = running(podd)
+    worker.stream(job_id, "first attempt")
+    podd.podd.store.submit(workloads.note_reboot, podd.podd, podd.clock.now()).result(20)
+    podd.settle()
+    fresh = podd.worker(endpoint_id)
+    assert fresh.take()["id"] == job_id
+    fresh.stream(job_id, "second attempt")
     assert outputs(read(podd, endpoint_id, job_id)) == ["second attempt"]
 
 

@@ -280,6 +280,19 @@ def test_a_worker_that_leaves_gets_no_more_requests_and_finishes_those_it_has(
     fleet.until(lambda: old not in fleet.workers(endpoint_id))
 
 
+def test_a_drained_gpu_keeps_its_worker_until_the_last_request_has_ended(podd: Served, fleet: Fleet) -> None:
+    endpoint_id, (old,) = fleet.ready()
+    held = podd.later("GET", f"/lb/{endpoint_id}/hold")
+    eventually(lambda: fleet.held == 1)
+    (gpu,) = [gpu for gpu in podd.local.get("/operator/v1/gpus").json()["gpus"] if gpu["held_by"]]
+    assert podd.local.post(f"/operator/v1/gpus/{gpu['uuid']}/drain", json={}).status_code == 200
+    fleet.until(lambda: call(podd, endpoint_id).headers[WORKER] != old)
+    assert old in fleet.workers(endpoint_id)
+    fleet.release()
+    assert held.result(20).headers[WORKER] == old
+    fleet.until(lambda: old not in fleet.workers(endpoint_id))
+
+
 def test_a_client_that_leaves_while_it_waits_does_not_count_any_more(podd: Served, fleet: Fleet) -> None:
     fleet.health = 204
     endpoint_id = fleet.endpoint()

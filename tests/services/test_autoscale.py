@@ -558,6 +558,35 @@ def test_a_busy_worker_that_is_replaced_leaves_its_place_to_the_new_version_at_o
     assert "leaving" in lab.events(old.id)
 
 
+def test_a_busy_worker_that_is_replaced_is_not_started_again_in_its_old_version(lab: Lab) -> None:
+    """Its job runs too long, which costs a worker its container."""
+    endpoint = lab.endpoint(workers_max=1)
+    old = lab.ready_worker(endpoint)
+    job = lab.submit(endpoint, executionTimeout=5000)
+    lab.take_one(old)
+    release(lab, endpoint)
+    lab.settle()
+    assert lab.worker(endpoint).leaving
+    lab.pass_time(seconds=5)
+    lab.ping(old, job)
+    lab.settle()
+    assert lab.status(job) is JobStatus.FAILED
+    assert versions(lab, endpoint) in ([], [1])
+
+
+def test_a_crash_of_a_worker_that_is_replaced_is_a_lost_attempt(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_max=1)
+    old = lab.ready_worker(endpoint)
+    job = lab.submit(endpoint)
+    lab.take_one(old)
+    release(lab, endpoint)
+    lab.settle()
+    lab.engine.crash(old.workload.container_name, 1)
+    lab.settle()
+    assert lab.job(job).retries == 1
+    assert versions(lab, endpoint) == [1]
+
+
 def test_a_version_with_more_gpus_gets_them_from_the_one_it_replaces(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=2, workers_max=2)
     lab.settle()

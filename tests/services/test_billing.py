@@ -14,9 +14,10 @@ from podd.domain.meter import Moment
 from podd.domain.spending import Spent
 from podd.services import billing, volumes
 from podd.store import ledger
+from podd.store import workloads as rows
 from podd.store.db import Params, Reader, Row, Tx
 from tests.services.conftest import NewLab
-from tests.services.lab import DOLLAR, Lab
+from tests.services.lab import A6000, DOLLAR, Lab
 
 HOUR = 3_600_000
 MONTH = 720 * HOUR
@@ -94,6 +95,27 @@ def test_a_container_that_ended_while_podd_was_down_is_charged_up_to_its_end(lab
     lab.restart()
     lab.settle()
     assert spent(lab)[POD_GPU] == 2 * SECURE
+
+
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("leaving", ["", "another endpoint is short of GPUs"])
+def test_a_worker_that_ended_while_podd_was_down_is_charged_up_to_its_end(
+    lab: Lab, ready: bool, leaving: str
+) -> None:
+    """Whatever comes of it: it goes, rests, or is started afresh."""
+    endpoint = lab.endpoint(workers_min=1, idle_timeout_s=5)
+    lab.settle()
+    worker = lab.worker(endpoint)
+    if ready:
+        lab.take(worker)
+    lab.do(rows.change_worker, worker.id, leaving=leaving)
+    lab.pass_time(hours=2)
+    lab.engine.crash(worker.workload.container_name)
+    lab.pass_time(hours=5)
+    lab.restart()
+    lab.reconcile()
+    (active,) = {gpu.active_second for gpu in lab.podd.catalogue.types if gpu.id == A6000}
+    assert spent(lab, worker.id) == {SERVERLESS_GPU: 2 * 3600 * active}
 
 
 def test_time_in_which_the_machine_was_down_is_not_charged(lab: Lab) -> None:
@@ -227,7 +249,7 @@ def test_what_ran_before_there_were_meters_is_charged_from_the_first_tick_on(lab
     tick(lab)
     lab.pass_time(hours=1)
     tick(lab)
-    assert spent(lab)[POD_GPU] == 2 * SECURE, "its container has run for two hours"
+    assert spent(lab)[POD_GPU] == SECURE, "not for the hour before, of which nobody has said that it costs"
 
 
 # Crashes

@@ -242,3 +242,11 @@ def test_a_container_that_was_paused_for_nothing_goes_on(lab: Lab) -> None:
     lab.engine.pause(worker.workload.container_name)
     lab.settle()
     assert lab.engine.running() == [worker.workload.container_name]
+
+
+def test_a_frozen_worker_that_has_filled_its_disk_goes_and_is_not_started_for_nobody(lab: Lab) -> None:
+    """It was measured just before it was frozen."""
+    endpoint, worker = frozen_worker(lab)
+    lab.do(workloads.note_overfull, lab.podd, worker.workload, 10_000 * 2**30, lab.now)
+    lab.settle()
+    assert (lab.workers(endpoint), lab.engine.list(), lab.claims()) == ([], [], {})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from podd.domain import gpu_loss
-from podd.domain.workload import Desired
+from podd.domain.workload import Phase
 from podd.ports import ExecResult
 from podd.services.gpu_checks import GpuChecks
 from tests.fakes import Behaviour, Running
@@ -79,7 +79,7 @@ def test_a_pod_is_restarted_where_the_operator_wishes_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_worker_gets_a_fresh_container_once_it_holds_nothing(lab: Lab, busy: bool) -> None:
+def test_a_worker_makes_place_for_a_fresh_one_once_it_holds_nothing(lab: Lab, busy: bool) -> None:
     endpoint = lab.endpoint(workers_min=1, workers_max=1)
     lab.settle()
     worker = lab.worker(endpoint)
@@ -89,9 +89,10 @@ def test_a_worker_gets_a_fresh_container_once_it_holds_nothing(lab: Lab, busy: b
     check(lab)
     answers(lab, smi=WELL)
     if taken:
-        assert lab.worker(endpoint).workload.generation == 1
+        assert lab.worker(endpoint).id == worker.id
         lab.done(worker, job)
     lab.settle()
     now = lab.worker(endpoint)
-    assert (now.id, now.workload.generation, now.workload.desired) == (worker.id, 2, Desired.RUNNING)
-    assert not now.doors_closed
+    assert now.id != worker.id
+    assert (now.workload.phase, now.doors_closed) == (Phase.RUNNING, False)
+    assert len(lab.engine.running()) == 1
