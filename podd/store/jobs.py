@@ -16,6 +16,12 @@ COLUMNS = (
     "worker_id, body_json, progress_json, output_json, error"
 )
 
+# As COLUMNS, without what may be megabytes.
+_LEAN = COLUMNS.replace(
+    "body_json, progress_json, output_json",
+    "'{}' AS body_json, NULL AS progress_json, NULL AS output_json",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -64,12 +70,19 @@ def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
     return job_of(row) if row else None
 
 
+def held_job(db: Reader, worker_id: str, job_id: str) -> Job | None:
+    """The job, if this worker has it, without body, progress and output."""
+    row = db.row(
+        f"SELECT {_LEAN} FROM jobs WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
+        (job_id, worker_id),
+    )
+    return job_of(row) if row else None
+
+
 def youngest(db: Reader, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
     """The youngest jobs, youngest first, without body, progress and output."""
     rows = db.rows(
-        "SELECT id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, "
-        "ended_at, worker_id, '{}' AS body_json, NULL AS progress_json, NULL AS output_json, error "
-        "FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
+        f"SELECT {_LEAN} FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
         "ORDER BY seq DESC LIMIT :limit",
         {"endpoint": endpoint_id, "status": status and status.value, "limit": limit},
     )
@@ -99,25 +112,15 @@ def end(
     error: str | None = None,
     ended_at: int,
     forget_at: int,
-) -> bool:
-    """Move a job to a final state, from `from_status` of the attempt in hand; False if it is not there
-    any more."""
-    return bool(
-        tx.run(
-            "UPDATE jobs SET status = ?, output_json = ?, error = ?, ended_at = ?, forget_at = ?, "
-            "progress_json = NULL WHERE id = ? AND status = ? AND attempt = ?",
-            (
-                status.value,
-                output,
-                error,
-                ended_at,
-                forget_at,
-                job.id,
-                from_status.value,
-                job.attempt,
-            ),
-        )
+) -> str | None:
+    """Move a job to a final state, from `from_status` of the attempt in hand: where its end is to be told,
+    "" for nowhere. None if it is not in that state any more."""
+    row = tx.row(
+        "UPDATE jobs SET status = ?, output_json = ?, error = ?, ended_at = ?, forget_at = ?, "
+        "progress_json = NULL WHERE id = ? AND status = ? AND attempt = ? RETURNING webhook",
+        (status.value, output, error, ended_at, forget_at, job.id, from_status.value, job.attempt),
     )
+    return row["webhook"] if row else None
 
 
 def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
