@@ -12,7 +12,7 @@ from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
 from podd.domain.measure import HOUR, Measure
 from podd.domain.workload import Desired
-from podd.services import workers
+from podd.services import batches, workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
 from podd.store import chunks, events, jobs, measures, workloads
@@ -191,6 +191,7 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     grace = int(limits.cancel_grace_seconds * 1000)
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
+    batches.tick(tx, podd, now)
     jobs.forget(tx, now)
     measures.forget(tx, now - podd.settings.limits.metrics_hours * HOUR)
 
