@@ -187,6 +187,11 @@ class Limits(_Section):
     metrics_hours: Positive = 720
     queued_jobs: Annotated[int, Field(ge=0)] = 50
     queued_jobs_per_worker: Annotated[int, Field(ge=0)] = 500
+    batches_active: Positive = 10
+    batch_requests: Positive = 5000
+    batch_queued_requests: Positive = 50_000
+    batch_append_bytes: Positive = 10 * 1024 * 1024
+    batch_result_seconds: Seconds = 604800
     job_retries: Annotated[int, Field(ge=0)] = 1
     runsync_wait_seconds: Seconds = 90
     runsync_wait_max_seconds: Seconds = 300

@@ -31,6 +31,10 @@ def job_id(sync: bool) -> str:
     return ("sync-" if sync else "") + f"{uuid.uuid4()}-u1"
 
 
+def batch_id() -> str:
+    return "batch_" + new_id(24)
+
+
 def api_key() -> str:
     """160 bits in RunPod's form. Shown once; only `key_hash` of it is kept."""
     return "rpa_" + secrets.token_hex(20).upper()

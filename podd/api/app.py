@@ -7,7 +7,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from podd import __version__
-from podd.api import credit, health, jobs, later, openai, operator, streaming, worker
+from podd.api import batches, credit, health, jobs, later, openai, operator, streaming, worker
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
@@ -22,7 +22,13 @@ MAX_BODY = 1024 * 1024
 def create(api: Api) -> Litestar:
     job_api = Router(
         "/v2",
-        route_handlers=[*jobs.HANDLERS, streaming.stream, openai.pass_through, *worker.HANDLERS],
+        route_handlers=[
+            *jobs.HANDLERS,
+            *batches.HANDLERS,
+            streaming.stream,
+            openai.pass_through,
+            *worker.HANDLERS,
+        ],
         tags=["jobs"],
         middleware=[rate_limits],
         request_max_body_size=None,  # these have limits of their own, in RunPod's words

@@ -18,7 +18,7 @@ from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import Invalid, NotAvailable, NotFound
+from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.measure import HOUR, Measure, percentile
 from podd.domain.words import whole_number
@@ -161,18 +161,7 @@ async def requests(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[
     return _json(b'{"requests": [' + b", ".join(job_object(job).encode() for job in found) + b"]}")
 
 
-@route(
-    ["/{endpoint_id:str}/batch", "/{endpoint_id:str}/batch/{rest:path}"],
-    http_method=[HttpMethod.GET, HttpMethod.POST, HttpMethod.PUT, HttpMethod.DELETE],
-)
-async def not_yet(request: AnyRequest, endpoint_id: FromPath[str]) -> None:
-    """Batches come with a later version."""
-    caller, api = await known_caller_of(request), api_of(request)
-    await api.podd.store.read(jobs.own_endpoint, caller, endpoint_id, "job.read")
-    raise NotAvailable("/batch is not available in this version of podd yet.")
-
-
-HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, health, metrics, requests, not_yet]
+HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, health, metrics, requests]
 
 
 # Private

@@ -94,7 +94,12 @@ def parse_request(raw: bytes, *, sync: bool, limits: JobLimits = DEFAULT_LIMITS)
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Invalid("json is invalid: the body must be a JSON object with an input.") from None
+        body = None
+    return request_of(body, sync=sync, limits=limits)
+
+
+def request_of(body: object, *, sync: bool = False, limits: JobLimits = DEFAULT_LIMITS) -> JobRequest:
+    """A request from its JSON value, a dict of which is used up. Raises Invalid in RunPod's words."""
     if not isinstance(body, dict):
         raise Invalid("json is invalid: the body must be a JSON object with an input.")
     if "input" not in body:

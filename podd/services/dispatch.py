@@ -12,7 +12,7 @@ from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
 from podd.domain.measure import HOUR, Measure
 from podd.domain.workload import Desired
-from podd.services import workers
+from podd.services import batches, workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
 from podd.store import chunks, events, jobs, measures, workloads
@@ -122,29 +122,31 @@ def put_back(tx: Tx, taken: list[Job], now: int) -> None:
 def post(tx: Tx, podd: Platform, badge: Badge, job_id: str, posted: Progress | Result, now: int) -> None:
     """What a worker says about a job it has. Posts about anything else are accepted and change nothing.
     Raises Unauthenticated."""
-    if admit(tx, podd, badge) is None:
+    door = admit(tx, podd, badge)
+    if door is None:
         return
     worker_id = badge.worker_id
-    if isinstance(posted, Result):  # progress comes from another thread, also while the main loop is blocked
-        jobs.note_loop_seen(tx, worker_id, now)
-    job = _held_job(tx, worker_id, job_id)
+    job = jobs.held_job(tx, worker_id, job_id)
     if job is None:
         jobs.note_stopped(tx, worker_id, job_id)
-        return
-    if isinstance(posted, Progress):
+    elif isinstance(posted, Progress):
         jobs.note_progress(tx, job, posted.output, now)
         tx.ring(job_bell(job.id))
+    else:
+        end(tx, podd, job, posted.status, output=posted.output, error=posted.error, now=now)
+    if isinstance(posted, Progress):  # it comes from another thread, also while the main loop is blocked
         return
-    end(tx, podd, job, posted.status, output=posted.output, error=posted.error, now=now)
-    if posted.refresh:
+    jobs.note_loop_seen(tx, worker_id, now)  # after the end: the row of the job is written only once
+    if job is not None and posted.refresh:
         workloads.change_worker(tx, worker_id, doors_closed=1)
         tx.ring(worker_bell(worker_id))
-    workers.move_on_when_empty(tx, podd, worker_id, now)
+    if job is not None and (door.closed or posted.refresh):
+        workers.move_on_when_empty(tx, podd, worker_id, now)
 
 
 def refuse_result(tx: Tx, podd: Platform, badge: Badge, job_id: str, reason: str, now: int) -> None:
     """The worker's result cannot be kept (too large, not JSON): the job fails now, with the reason."""
-    job = _held_job(tx, badge.worker_id, job_id) if admit(tx, podd, badge) else None
+    job = jobs.held_job(tx, badge.worker_id, job_id) if admit(tx, podd, badge) else None
     if job is not None:
         end(tx, podd, job, JobStatus.FAILED, error=reason, now=now)
 
@@ -189,19 +191,12 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
     grace = int(limits.cancel_grace_seconds * 1000)
     for worker_id in jobs.deaf_workers(tx, asked_before=now - grace):
         _force_stop(tx, podd, worker_id, now)
+    batches.tick(tx, podd, now)
     jobs.forget(tx, now)
     measures.forget(tx, now - podd.settings.limits.metrics_hours * HOUR)
 
 
 # Private
-
-
-def _held_job(tx: Tx, worker_id: str, job_id: str) -> Job | None:
-    door = workloads.door(tx, worker_id)
-    job = jobs.get(tx, door.endpoint_id, job_id) if door else None
-    if job is None or job.worker_id != worker_id or job.status is not JobStatus.IN_PROGRESS:
-        return None
-    return job
 
 
 def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:

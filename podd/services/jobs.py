@@ -174,7 +174,7 @@ def end(
     assert status in FINAL, "only final states end a job"
     limits = podd.settings.limits
     kept = limits.sync_result_seconds if job.sync else limits.async_result_seconds
-    moved = jobs.end(
+    webhook = jobs.end(
         tx,
         job,
         status,
@@ -184,10 +184,11 @@ def end(
         ended_at=now,
         forget_at=now + int(kept * 1000),
     )
-    if not moved:
+    if webhook is None:
         return
     tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
-    if status in TOLD and webhooks.put(tx, job.id, now):
+    if webhook and status in TOLD:
+        webhooks.put(tx, webhook, job.id, now)
         tx.ring(WEBHOOKS)
     if status is not JobStatus.CANCELLED:
         outcome = Measure.COMPLETED if status is JobStatus.COMPLETED else Measure.FAILED
@@ -202,8 +203,8 @@ def end(
 
 
 def note_idle(tx: Tx, worker_id: str, now: int) -> None:
-    if not jobs.held_by(tx, worker_id):
-        workloads.change_worker(tx, worker_id, idle_since=now)
+    """The worker may have nothing to do any more."""
+    if workloads.note_idle(tx, worker_id, now):
         tx.ring(AUTOSCALE)
 
 

@@ -46,7 +46,7 @@ class Reader:
     def table(self, sql: str, params: Params = ()) -> Table:
         """The names of the columns, and the rows as tuples."""
         cursor = self._connection.execute(sql, params)
-        return tuple(column[0] for column in cursor.description), cursor.fetchall()
+        return tuple([column[0] for column in cursor.description]), cursor.fetchall()
 
     def row(self, sql: str, params: Params = ()) -> Row | None:
         found = self.rows(sql, params)
@@ -198,7 +198,7 @@ class Store:
     def _reader_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            connection = _connect(self.path)
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA busy_timeout = 5000")
             self._local.connection = connection
@@ -258,8 +258,13 @@ class Store:
                     self._on_told(what, facts)
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    """Keeps all of podd's statements compiled, and begins no transaction by itself."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
+
+
 def _open_for_writing(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = _connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA busy_timeout = 5000")

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from podd.domain.job import Job, JobStatus
 from podd.store.db import Reader, Row, Tx
 
-# Order of hand-out: jobs that were lost once, then the normal ones, then those of low priority.
-RANK_REQUEUED, RANK_NORMAL, RANK_LOW = 0, 1, 2
+# Order of hand-out: jobs that were lost once, then the normal ones, those of low priority, those of batches.
+RANK_REQUEUED, RANK_NORMAL, RANK_LOW, RANK_BATCH = 0, 1, 2, 3
+
+# What may start workers: jobs of low priority wait for one that is there.
+_SCALES = f"rank IN ({RANK_REQUEUED}, {RANK_NORMAL}, {RANK_BATCH})"
 
 LATELY = 5_000
 """A sign of life this young (ms) need not be renewed."""
@@ -14,6 +17,12 @@ LATELY = 5_000
 COLUMNS = (
     "id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, ended_at, "
     "worker_id, body_json, progress_json, output_json, error"
+)
+
+# As COLUMNS, without what may be megabytes.
+_LEAN = COLUMNS.replace(
+    "body_json, progress_json, output_json",
+    "'{}' AS body_json, NULL AS progress_json, NULL AS output_json",
 )
 
 
@@ -64,12 +73,19 @@ def get(db: Reader, endpoint_id: str, job_id: str) -> Job | None:
     return job_of(row) if row else None
 
 
+def held_job(db: Reader, worker_id: str, job_id: str) -> Job | None:
+    """The job, if this worker has it, without body, progress and output."""
+    row = db.row(
+        f"SELECT {_LEAN} FROM jobs WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
+        (job_id, worker_id),
+    )
+    return job_of(row) if row else None
+
+
 def youngest(db: Reader, endpoint_id: str, status: JobStatus | None, limit: int) -> list[Job]:
     """The youngest jobs, youngest first, without body, progress and output."""
     rows = db.rows(
-        "SELECT id, endpoint_id, status, sync, attempt, retries, submitted_at, enqueued_at, taken_at, "
-        "ended_at, worker_id, '{}' AS body_json, NULL AS progress_json, NULL AS output_json, error "
-        "FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
+        f"SELECT {_LEAN} FROM jobs WHERE endpoint_id = :endpoint AND (:status IS NULL OR status = :status) "
         "ORDER BY seq DESC LIMIT :limit",
         {"endpoint": endpoint_id, "status": status and status.value, "limit": limit},
     )
@@ -99,25 +115,16 @@ def end(
     error: str | None = None,
     ended_at: int,
     forget_at: int,
-) -> bool:
-    """Move a job to a final state, from `from_status` of the attempt in hand; False if it is not there
-    any more."""
-    return bool(
-        tx.run(
-            "UPDATE jobs SET status = ?, output_json = ?, error = ?, ended_at = ?, forget_at = ?, "
-            "progress_json = NULL WHERE id = ? AND status = ? AND attempt = ?",
-            (
-                status.value,
-                output,
-                error,
-                ended_at,
-                forget_at,
-                job.id,
-                from_status.value,
-                job.attempt,
-            ),
-        )
+) -> str | None:
+    """Move a job to a final state, from `from_status` of the attempt in hand: where its end is to be told,
+    "" for nowhere. None if it is not in that state any more. Jobs of a batch are forgotten with it."""
+    row = tx.row(
+        "UPDATE jobs SET status = ?, output_json = ?, error = ?, ended_at = ?, "
+        "forget_at = CASE WHEN batch_id IS NULL THEN ? END, "
+        "progress_json = NULL WHERE id = ? AND status = ? AND attempt = ? RETURNING webhook",
+        (status.value, output, error, ended_at, forget_at, job.id, from_status.value, job.attempt),
     )
+    return row["webhook"] if row else None
 
 
 def requeue(tx: Tx, job: Job | Held, *, counted: bool, now: int) -> bool:
@@ -157,10 +164,12 @@ def retry(tx: Tx, job: Job, now: int) -> bool:
 
 
 def queued(db: Reader, endpoint_id: str, *, until: int, limit: int) -> list[Job]:
-    """Jobs in the queue that were there at `until`, of which `last_number` gave the number."""
+    """Jobs in the queue that were there at `until`, of which `last_number` gave the number; those of batches
+    are left out."""
     rows = db.rows(
-        f"SELECT {COLUMNS} FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND seq <= ? LIMIT ?",
-        (endpoint_id, until, limit),
+        f"SELECT {COLUMNS} FROM jobs "
+        "WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ? AND seq <= ? LIMIT ?",
+        (endpoint_id, RANK_BATCH, until, limit),
     )
     return [job_of(row) for row in rows]
 
@@ -289,10 +298,11 @@ def counts(db: Reader, endpoint_id: str) -> Counts:
 
 
 def queued_up_to(db: Reader, endpoint_id: str, limit: int) -> int:
-    """How many jobs are in the queue, counted up to `limit`."""
+    """How many jobs are in the queue, counted up to `limit`, without those of batches."""
     number: int = db.value(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' LIMIT ?)",
-        (endpoint_id, limit),
+        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs "
+        "WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ? LIMIT ?)",
+        (endpoint_id, RANK_BATCH, limit),
     )
     return number
 
@@ -300,9 +310,9 @@ def queued_up_to(db: Reader, endpoint_id: str, limit: int) -> int:
 def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:
     """When the oldest queued jobs that count for scaling were enqueued."""
     rows = db.rows(
-        "SELECT enqueued_at FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ? "
+        f"SELECT enqueued_at FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND {_SCALES} "
         "ORDER BY rank, seq LIMIT ?",
-        (endpoint_id, RANK_LOW, limit),
+        (endpoint_id, limit),
     )
     return [row["enqueued_at"] for row in rows]
 
@@ -310,8 +320,8 @@ def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:
 def queued_for_scaling(db: Reader, endpoint_id: str) -> int:
     """Queued jobs, those of low priority left out."""
     number: int = db.value(
-        "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND rank < ?",
-        (endpoint_id, RANK_LOW),
+        f"SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND {_SCALES}",
+        (endpoint_id,),
     )
     return number
 

@@ -18,14 +18,11 @@ class Delivery:
     job: Job
 
 
-def put(tx: Tx, job_id: str, now: int) -> bool:
-    """Note that the job's end is to be told, if anybody wants to know."""
-    return bool(
-        tx.run(
-            f"INSERT INTO webhooks (url, due_at, {COLUMNS}) "
-            f"SELECT webhook, ?, {COLUMNS} FROM jobs WHERE id = ? AND webhook <> ''",
-            (now, job_id),
-        )
+def put(tx: Tx, url: str, job_id: str, now: int) -> None:
+    """Note that the job's end is to be told."""
+    tx.run(
+        f"INSERT INTO webhooks (url, due_at, {COLUMNS}) SELECT ?, ?, {COLUMNS} FROM jobs WHERE id = ?",
+        (url, now, job_id),
     )
 
 

@@ -269,6 +269,17 @@ def change_worker(tx: Tx, worker_id: str, **values: Any) -> int:
     return tx.update("workers", worker_id, values)
 
 
+def note_idle(tx: Tx, worker_id: str, now: int) -> bool:
+    """The worker is idle since now, if it holds no job; whether it is."""
+    return bool(
+        tx.run(
+            "UPDATE workers SET idle_since = :now WHERE id = :id AND NOT EXISTS "
+            "(SELECT 1 FROM jobs WHERE worker_id = :id AND status = 'IN_PROGRESS')",
+            {"id": worker_id, "now": now},
+        )
+    )
+
+
 # Private
 
 

@@ -300,18 +300,7 @@ def test_56_limits_out_of_range_are_refused_by_name(
     assert name in response.json()["error"]
 
 
-# What comes later
-
-
-@pytest.mark.parametrize(
-    ("method", "operation"),
-    [("POST", "batch"), ("GET", "batch"), ("GET", "batch/batch_1"), ("PUT", "batch/batch_1")],
-)
-def test_what_is_not_built_yet_is_501_in_json(podd: Served, queue: str, method: str, operation: str) -> None:
-    response = podd.http.request(method, f"/v2/{queue}/{operation}")
-    assert response.status_code == 501
-    assert "not available in this version of podd yet" in response.json()["error"]
-    assert "status" not in response.json()
+# What there is not
 
 
 def test_what_there_is_not_is_404_in_json(podd: Served, queue: str) -> None:

@@ -54,7 +54,7 @@ def take(store: Store, worker: str = "w") -> Job:
 
 def end(store: Store, job: Job, from_status: JobStatus = IN_PROGRESS) -> bool:
     how = {"from_status": from_status, "output": "1", "ended_at": 9, "forget_at": 10}
-    return bool(do(store, jobs.end, job, COMPLETED, **how))
+    return do(store, jobs.end, job, COMPLETED, **how) is not None
 
 
 def now(store: Store) -> Job:
