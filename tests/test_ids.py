@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from podd import ids
@@ -71,7 +71,6 @@ def test_what_is_no_pods_key_leads_nowhere(key: str) -> None:
     assert KEYS.pod_of(key) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.characters())
 def test_a_key_with_any_letter_changed_leads_nowhere(place: int, letter: str) -> None:
     key = KEYS.pod("abc123")

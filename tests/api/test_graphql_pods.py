@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from podd.ports import GpuUse
 from tests.api.served import IMAGE, Served
 from tests.fakes import Behaviour
 
@@ -525,3 +526,30 @@ def test_an_image_nobody_has_ends_the_pod_with_its_reason(podd: Served) -> None:
     assert podd.create_pod(gpuCount=2)
     stop_again = podd.data(STOP, {"input": {"podId": pod_id}})["podStop"]
     assert stop_again["desiredStatus"] == "EXITED"
+
+
+TELEMETRY = """query ($id: String!) { pod(input: {podId: $id}) { latestTelemetry {
+  state cpuUtilization memoryUtilization lastStateTransitionTimestamp
+  averageGpuMetrics { percentUtilization temperatureCelcius memoryUtilization powerWatts }
+  individualGpuMetrics { id percentUtilization temperatureCelcius memoryUtilization powerWatts } } } }"""
+
+
+def test_what_was_measured_last_is_shown_by_gpu_and_on_average(podd: Served) -> None:
+    pod_id = podd.create_pod(gpuCount=2)
+    assert podd.data(TELEMETRY, {"id": pod_id})["pod"] == {"latestTelemetry": None}
+    podd.settle()
+    first, second = podd.data("{ myself { pods { gpus { id } } } }")["myself"]["pods"][0]["gpus"]
+    telemetry = podd.api.telemetry
+    podd.do(telemetry.tick(podd.clock.now()))
+    telemetry.gpus = {first["id"]: GpuUse(40, 10, 200.0, 60), second["id"]: GpuUse(None, 30, None, 70)}
+    shown = podd.data(TELEMETRY, {"id": pod_id})["pod"]["latestTelemetry"]
+    memory = 100 * 16 / (look(podd, pod_id)["memoryInGb"] * 1024)
+    assert shown["memoryUtilization"] == pytest.approx(memory)
+    assert shown["cpuUtilization"] == pytest.approx(12.5 / look(podd, pod_id)["vcpuCount"])
+    assert shown["state"] == "RUNNING"
+    names = ("percentUtilization", "temperatureCelcius", "memoryUtilization", "powerWatts")
+    assert shown["averageGpuMetrics"] == dict(zip(names, (40, 65, 20, 200), strict=True))
+    assert shown["individualGpuMetrics"] == [
+        {"id": first["id"], **dict(zip(names, (40, 60, 10, 200), strict=True))},
+        {"id": second["id"], **dict(zip(names, (None, 70, 30, None), strict=True))},
+    ]

@@ -328,7 +328,6 @@ TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=15,
     stateful_step_count=STEPS,
-    deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

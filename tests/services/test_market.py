@@ -192,7 +192,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 @settings(
     max_examples=int(os.environ.get("PODD_TEST_HISTORIES", "60")),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(crowd=CROWD, steps=st.lists(STEP, min_size=3, max_size=10))

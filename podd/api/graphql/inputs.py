@@ -81,6 +81,7 @@ def _any_pod(data: Input) -> dict[str, Any]:
         "data_center_ids": _words(data.get("dataCenterId")),
         "country_code": data.get("countryCode") or None,
         "max_price": nano(data.get("deployCost"), "deployCost"),
+        "min_disk": data.get("minDisk"),
         "network_volume_id": data.get("networkVolumeId") or None,
         "registry_auth_id": data.get("containerRegistryAuthId") or None,
         "jupyter": bool(data.get("startJupyter")),
@@ -110,6 +111,7 @@ def catalogue_wish(data: Input) -> PodRequest:
     return PodRequest(
         min_vcpus=data.get("minVcpuCount"),
         min_memory=data.get("minMemoryInGb"),
+        min_disk=max(data.get("minDisk") or 0, data.get("totalDisk") or 0) or None,
         data_center_ids=_words(data.get("dataCenterId")),
         country_code=data.get("countryCode") or None,
         cuda_versions=tuple(v for v in data.get("allowedCudaVersions") or () if v),

@@ -38,9 +38,10 @@ PodId = FromPath[str]
 Change = JSONBody[wire.PodUpdateInput | None]
 
 
-@post(ALL, operation_id="CreatePod", responses=errors(500, 501))
+@post(ALL, operation_id="CreatePod", responses=errors(404, 500, 501))
 async def create(call: NamedDependency[Call], data: JSONBody[wire.PodCreateInput | None] = None) -> wire.Pod:
-    """Make a pod and start it. 500 when the machine has no room for it now."""
+    """Make a pod and start it. 404 for a template, volume or credential that is not there, 500 when the
+    machine has no room for it now."""
     return await _write(call, _create, call, data or wire.PodCreateInput())
 
 

@@ -89,9 +89,13 @@ def _global_networking(pod: Pod) -> wire.PodGlobalNetworking:
 
 
 def _gpu(pod: Pod) -> wire.GpuConfig:
+    """What it is configured with: at least one GPU, also while it runs without, which `runtime` tells."""
     needs = pod.workload.needs
     return wire.GpuConfig(
-        id=pod.gpu_type_id, count=pod.gpu_count, vcpu_count=needs.cpus, memory=needs.memory // 1024
+        id=pod.gpu_type_id,
+        count=max(pod.own_gpu_count, 1),
+        vcpu_count=needs.cpus,
+        memory=needs.memory // 1024,
     )
 
 

@@ -76,7 +76,9 @@ class PodSsh(View):
 
 
 class PodGpuUtilization(View):
-    util: int
+    """Of a MIG instance nobody tells how busy it is."""
+
+    util: int | None = left_out()
     memory_util: int
 
 

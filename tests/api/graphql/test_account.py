@@ -146,6 +146,18 @@ def test_a_credential_is_changed_by_its_owner(podd: Served) -> None:
     assert "required" in podd.error(UPDATE_AUTH, {**change, "password": ""})["message"]
 
 
+def test_a_changed_credential_is_what_images_are_pulled_with_from_then_on(podd: Served) -> None:
+    image = "private/image:1"
+    podd.engine.pullable.add(image)
+    podd.engine.logins[image] = ("new", "other secret")
+    credential = save_auth(podd, "hub")
+    change = {"id": credential, "username": "new", "password": "other secret"}
+    assert "other secret" not in str(podd.data(UPDATE_AUTH, change))
+    pod_id = podd.create_pod(imageName=image, containerRegistryAuthId=credential)
+    podd.settle()
+    assert [podd.engine.spec(name).workload_id for name in podd.engine.running()] == [pod_id]
+
+
 def test_a_credential_in_use_is_not_deleted(podd: Served) -> None:
     """dstack deletes all it finds until one fails: a success too many empties the account."""
     by_pod, by_template, free = (save_auth(podd, name) for name in ("pod", "template", "free"))

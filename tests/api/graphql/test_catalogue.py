@@ -75,6 +75,8 @@ def test_the_lowest_price_knows_the_size_of_the_machine(podd: Served) -> None:
         {"countryCode": "SE"},
         {"minVcpuCount": 1000},
         {"minMemoryInGb": 10_000},
+        {"minDisk": 2_000_000},
+        {"totalDisk": 2_000_000},
         {"gpuCount": 3},
     ],
 )

@@ -63,6 +63,17 @@ def running_spec(podd: Served, pod_id: str) -> Any:
     return next(spec for spec in specs if spec.workload_id == pod_id)
 
 
+@pytest.mark.parametrize("least", [{"minDisk": 2_000_000}, {"minMemoryInGb": 1000}, {"minVcpuCount": 1000}])
+def test_a_machine_that_is_smaller_than_what_is_asked_for_is_out_of_stock(podd: Served, least: Json) -> None:
+    name, least_value = next(iter(least.items()))
+    wishes = [(DEPLOY, {**WISH, **least}), (RENT, {**WISH, **least, "bidPerGpu": 0.3})]
+    for document, wish in wishes:
+        error = podd.error(document, {"input": wish})
+        assert (error["message"], error["extensions"]["code"]) == (OUT_OF_STOCK, "SUPPLY_CONSTRAINT")
+        assert error["extensions"]["reason"].startswith(str(least_value))
+    assert podd.data(DEPLOY, {"input": {**WISH, name: 1}})
+
+
 # CPU pods
 
 

@@ -40,7 +40,7 @@ def test_every_answer_is_as_described(podd: Served, operation_id: str, mode: Gen
     operation = schema.find_operation_by_id(operation_id)
     v1 = V1(podd)
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=8, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def holds(case: Any) -> None:
         with things(v1, case.path_parameters):

@@ -41,7 +41,7 @@ def test_every_answer_is_as_described(
     cases = schema.find_operation_by_id(operation.id).as_strategy(generation_mode=mode)
     podd, api = shared_podd, RestV2(shared_podd)
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
     @given(case=cases)
     def holds(case: Any) -> None:
         made = thing(api, operation.paths[0])

@@ -14,6 +14,7 @@ from podd.api.rest_v2 import log_stream
 from podd.services import log_pump, logs
 from tests.api.rest_v2.client import RestV2
 from tests.api.served import QUICKLY, Served
+from tests.fakes import Behaviour
 from tests.waiting import eventually
 
 
@@ -322,3 +323,22 @@ def test_lines_are_told_as_they_are(podd: Served, pod_id: str) -> None:
     says(podd, *strange)
     with container(podd, pod_id) as reader:
         assert reader.lines(len(strange)) == strange
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [({"image": "test/missing"}, "test/missing"), ({"args": "fails"}, "podd gave up after")],
+    ids=["no image", "ends at once"],
+)
+def test_why_a_pod_is_in_error_is_in_its_system_log(
+    podd: Served, api: RestV2, wish: dict[str, Any], why: str
+) -> None:
+    podd.engine.behaviours[("fails",)] = Behaviour(exit_code=3)
+    pod_id = str(api.pod(**wish)["id"])
+    podd.settle()
+    for _ in range(podd.settings.limits.pod_start_failures):
+        podd.pass_time(minutes=1)
+    assert api.get(f"/pods/{pod_id}")["status"] == "ERROR"
+    with reading(podd, f"/pods/{pod_id}/logs", source="system") as reader:
+        while why not in (event := reader.event()).line:
+            assert event.source == "system"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from podd.ports import GpuUse
 from tests.api.conftest import NewPodd
 from tests.api.rest_v2.client import A6000, OUT_OF_STOCK, R3090, RestV2
 from tests.api.served import IMAGE, Served
@@ -406,6 +407,29 @@ def test_a_pod_that_cannot_run_is_in_error_and_may_be_started_again(podd: Served
     podd.engine.images.add("test/missing")
     api.act(pod_id, "start")
     assert api.get(f"/pods/{pod_id}")["status"] == "RUNNING"
+
+
+def test_a_pod_started_without_gpus_keeps_the_number_it_is_configured_with(podd: Served, api: RestV2) -> None:
+    """`count` is at least 1 in the documented shape; what the pod really has is in `runtime`."""
+    pod_id = api.pod(gpu={"id": A6000, "count": 2})["id"]
+    podd.settle()
+    api.act(pod_id, "stop")
+    podd.data(f'mutation {{ podResume(input: {{podId: "{pod_id}", gpuCount: 0}}) {{ id }} }}')
+    podd.settle()
+    pod = api.get(f"/pods/{pod_id}")
+    assert (pod["status"], pod["gpu"]["count"], pod["runtime"]["gpus"]) == ("RUNNING", 2, [])
+    assert pod["cost"] == 0
+    api.act(pod_id, "stop")
+    api.act(pod_id, "start")
+    assert len(api.get(f"/pods/{pod_id}")["runtime"]["gpus"]) == 2
+
+
+def test_how_busy_a_gpu_is_is_left_out_where_the_driver_does_not_tell(podd: Served, api: RestV2) -> None:
+    pod_id = api.pod()["id"]
+    podd.settle()
+    (gpu,) = podd.data(f'{{ pod(input: {{podId: "{pod_id}"}}) {{ gpus {{ id }} }} }}')["pod"]["gpus"]
+    podd.api.telemetry.gpus = {gpu["id"]: GpuUse(None, 30)}
+    assert api.get(f"/pods/{pod_id}")["runtime"]["gpus"] == [{"memoryUtil": 30}]
 
 
 def test_a_pod_whose_process_ended_is_starting(podd: Served, api: RestV2) -> None:

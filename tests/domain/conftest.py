@@ -1,6 +1,0 @@
-"""Properties are about results, not about how long a busy machine takes to find them."""
-
-from hypothesis import settings
-
-settings.register_profile("podd", deadline=None, max_examples=60)
-settings.load_profile("podd")
