@@ -499,6 +499,16 @@ def m0011_ledger_and_meters(db: Database) -> None:
         db.execute(trigger)
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m0012_cpu_workers(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE workers ADD COLUMN instance_id TEXT NOT NULL DEFAULT '';
+        """,
+    )
+
+
 # Append-only, and balances that follow by themselves: whatever writes to the ledger, also by hand.
 _LEDGER_TRIGGERS = (
     """
