@@ -60,6 +60,10 @@ class CpuFlavour:
     hourly: int
     serverless_second: int
 
+    def instance_id(self, vcpus: int) -> str:
+        """`cpu3c-2-4`: so many vCPUs, and the GB that come with them."""
+        return f"{self.id}-{vcpus}-{vcpus * self.gb_per_vcpu}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
@@ -149,7 +153,7 @@ class Catalogue:
         if (
             flavour is None
             or not flavour.min_vcpu <= vcpus <= flavour.max_vcpu
-            or size != f"{vcpus}-{vcpus * flavour.gb_per_vcpu}"
+            or instance_id != flavour.instance_id(vcpus)
         ):
             known = ", ".join(cpu.id for cpu in self.cpus)
             raise Invalid(
@@ -157,6 +161,10 @@ class Catalogue:
                 "memory that come with them, such as cpu3c-2-4."
             )
         return flavour, vcpus
+
+    def parse_instance_ids(self, instance_ids: str) -> tuple[tuple[CpuFlavour, int], ...]:
+        """What an endpoint's comma list of instance ids stands for, in its order. Raises Invalid."""
+        return tuple(self.instance(id.strip()) for id in instance_ids.split(",") if id.strip())
 
     def cheapest_instance(self, min_vcpus: int = 0, min_memory: int = 0) -> tuple[CpuFlavour, int] | None:
         """The flavour and vCPUs that give at least this (GB of memory) for the least money."""

@@ -1,5 +1,6 @@
 """Serverless endpoints: limits, defaults, and what a change of settings means for running workers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,7 +22,9 @@ class EndpointType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`gpu_ids` is the comma list of pools as its owner wrote it. Times in the unit their name says.
+    """`gpu_ids` is the comma list of pools as its owner wrote it; on a CPU endpoint it is empty and
+    `instance_ids`, such as "cpu3c-2-4,cpu5c-4-8", says what its workers may be, the first first.
+    `network_volume_id`: what they all mount, or "". Times in the unit their name says.
 
     `extras` holds what clients store and read back without an effect on podd yet.
     `completed`, `failed`, `retried` count jobs since the endpoint was made; `asked_at` is when, to an hour,
@@ -55,16 +58,24 @@ class Endpoint:
     served_at: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def on_cpus(self) -> bool:
+        return bool(self.instance_ids)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointChange:
-    """What a caller says about an endpoint; None: not said."""
+    """What a caller says about an endpoint; None: not said. Of `gpu_ids` and `instance_ids`, `compute_type`
+    (GPU, CPU) says which one counts when both are there. `network_volume_id` "": none any more."""
 
     name: str | None = None
     template_id: str | None = None
     type: str | None = None
     gpu_ids: str | None = None
     gpu_count: int | None = None
+    instance_ids: str | None = None
+    compute_type: str | None = None
+    network_volume_id: str | None = None
     idle_timeout_s: int | None = None
     scaler: str | None = None
     scaler_value: int | None = None
@@ -79,7 +90,16 @@ MAX_WORKERS = 1000
 FLASH_BOOT = ("OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT")
 
 # A change of these needs new containers; all else applies to the running ones.
-RELEASING = {"template_id": "templateId", "gpu_ids": "gpuIds", "gpu_count": "gpuCount"}
+RELEASING = {
+    "template_id": "templateId",
+    "gpu_ids": "gpuIds",
+    "gpu_count": "gpuCount",
+    "instance_ids": "instanceIds",
+    "network_volume_id": "networkVolumeId",
+}
+
+VOLUME_PATH = "/runpod-volume"
+"""Where workers see the network volume of their endpoint."""
 
 
 def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT_LIMITS) -> dict[str, Any]:
@@ -100,12 +120,20 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
     workers_min = checked_size(change.workers_min, "workersMin", base.workers_min, most=MAX_WORKERS)
     if workers_min > workers_max:
         raise Invalid(f"workersMin ({workers_min}) must not be greater than workersMax ({workers_max}).")
+    gpu_ids, instance_ids = chosen_hardware(change, base)
+    gpu_count = 0
+    if not instance_ids:
+        gpu_count = checked_size(change.gpu_count, "gpuCount", base.gpu_count or 1, least=1, most=64)
     return {
         "name": name,
         "template_id": change.template_id or base.template_id,
         "type": type,
-        "gpu_ids": base.gpu_ids if change.gpu_ids is None else change.gpu_ids,
-        "gpu_count": checked_size(change.gpu_count, "gpuCount", base.gpu_count, least=1, most=64),
+        "gpu_ids": gpu_ids,
+        "gpu_count": gpu_count,
+        "instance_ids": instance_ids,
+        "network_volume_id": (
+            base.network_volume_id if change.network_volume_id is None else change.network_volume_id
+        ),
         "idle_timeout_s": checked_size(
             change.idle_timeout_s, "idleTimeout", base.idle_timeout_s, least=1, most=3600
         ),
@@ -119,6 +147,35 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
         "flash_boot": flash_boot,
         "extras": {**base.extras, **change.extras},
     }
+
+
+def chosen_hardware(change: EndpointChange, base: Endpoint) -> tuple[str, str]:
+    """The endpoint's GPUs, or CPU instances: to name one is to give up the other. Raises Invalid."""
+    gpu_ids = change.gpu_ids if change.compute_type != "CPU" else None
+    instance_ids = change.instance_ids if change.compute_type != "GPU" else None
+    if gpu_ids and instance_ids:
+        raise Invalid("gpuIds and instanceIds exclude each other; say computeType, or leave one out.")
+    if instance_ids:
+        return "", instance_ids
+    if gpu_ids:
+        return gpu_ids, ""
+    if change.compute_type == "CPU" and not base.instance_ids:
+        raise Invalid("instanceIds is required for a CPU endpoint: a list such as cpu3c-2-4.")
+    if change.compute_type == "GPU":
+        return base.gpu_ids, ""
+    return base.gpu_ids, base.instance_ids
+
+
+def the_one_volume(ids: Iterable[str]) -> str:
+    """The network volume of an endpoint out of those that a caller names, "" for none. Raises Invalid for
+    several: RunPod has one in each data center, and this machine is one."""
+    named = tuple(dict.fromkeys(id for id in ids if id))
+    if len(named) > 1:
+        raise Invalid(
+            "networkVolumeIds: an endpoint has one network volume in each data center, and there is only "
+            f"one data center here; name one, not {len(named)}."
+        )
+    return named[0] if named else ""
 
 
 def checked_type(value: str | None, base: Endpoint) -> EndpointType:

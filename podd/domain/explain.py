@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from podd.domain.catalogue import CpuFlavour
 from podd.domain.gpu import Claim, Duty, Gpu, GpuRequest, GpuState
 from podd.domain.workload import Desired, Kind, Phase, Workload
 
@@ -48,6 +49,13 @@ def gpu_sentence(type_id: str, wanted: int, found: GpuCensus) -> str:
     held = _held(found)
     details = f" ({', '.join(held)})" if held else ""
     return f"It wants {wanted} x {type_id}; {found.free} of {found.total} are free{details}."
+
+
+def instance_sentence(flavour: CpuFlavour, vcpus: int, cores: int) -> str:
+    """`cores` are what the machine has."""
+    wanted = f"{vcpus} vCPUs and {vcpus * flavour.gb_per_vcpu} GB of memory"
+    short = f"; this machine has {cores} vCPUs" if vcpus > cores else ""
+    return f"A worker as {flavour.instance_id(vcpus)} wants {wanted}{short}."
 
 
 def gpu_shortage(wanted: GpuRequest, counts: Mapping[str, GpuCensus]) -> str:

@@ -9,16 +9,16 @@ from podd.domain.workload import Phase
 
 
 def why_jobs_wait(
-    endpoint: Endpoint, crew: Sequence[Worker], *, queued: int, oldest: int | None, gpus: str, now: int
+    endpoint: Endpoint, crew: Sequence[Worker], *, queued: int, oldest: int | None, hardware: str, now: int
 ) -> list[str]:
     """The most important first. `oldest` is when the first of the `queued` jobs that count for scaling was
-    enqueued; `gpus` says in a sentence which GPUs are free."""
+    enqueued; `hardware` says in sentences what a worker needs, and what of it is free."""
     waiting = queued > 0
     sentences = [_queue_sentence(queued, oldest, now)]
     if not endpoint.workers_max:
         sentences.append("Its maximum of workers is 0: nothing runs until that is raised.")
     if endpoint.throttled:
-        sentences.append(f"{endpoint.throttled} more workers are wanted and find no room. {gpus}")
+        sentences.append(f"{endpoint.throttled} more workers are wanted and find no room. {hardware}")
     sentences += _sick_sentences(crew, now)
     sentences += _starting_sentences(crew)
     able = [

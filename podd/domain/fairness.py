@@ -2,17 +2,21 @@
 
 Shares are counted in units: the GPUs that workers hold. Accounts come before endpoints, so that many
 endpoints do not give an account more than one does. Who has least is served first; among equals, who
-has waited longest.
+has waited longest. Workers without GPUs are shared out in the same way, apart from the others: they hold
+vCPUs of the one type `CPU`, and what an account has of these takes nothing from its share of GPUs.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+CPU = "CPU"
+"""What stands for the machine's cores where GPU types stand else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Short:
-    """An endpoint that should have `missing` more workers of `size` GPUs, of one of `type_ids` each.
+    """An endpoint that should have `missing` more workers of `size` units, of one of `type_ids` each.
     `since`: since when a job has waited and no worker was taken away; None: no job waits."""
 
     endpoint_id: str
@@ -25,7 +29,7 @@ class Short:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A worker and the GPUs it holds. `spare`: beyond its endpoint's minimum. `unused`: it has no job, and
+    """A worker and the units it holds. `spare`: beyond its endpoint's minimum. `unused`: it has no job, and
     none waits for it. `since`: when it became ready; None: not yet. `leaving`: it gives way already."""
 
     worker_id: str
@@ -41,9 +45,10 @@ class Holder:
 
 @dataclass(slots=True)
 class Shares:
-    """Units held, by account and by endpoint. Workers that are leaving do not count."""
+    """Units held, by endpoint and by account, there GPUs apart from cores. Workers that are leaving do not
+    count."""
 
-    accounts: Counter[str] = field(default_factory=Counter)
+    accounts: Counter[tuple[str, bool]] = field(default_factory=Counter)
     endpoints: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -55,11 +60,18 @@ class Shares:
         return shares
 
     def add(self, one: Short | Holder, units: int) -> None:
-        self.accounts[one.account_id] += units
+        self.accounts[self._account(one)] += units
         self.endpoints[one.endpoint_id] += units
 
     def rank(self, one: Short | Holder) -> tuple[int, int]:
-        return (self.accounts[one.account_id], self.endpoints[one.endpoint_id])
+        return (self.of_account(one), self.endpoints[one.endpoint_id])
+
+    def of_account(self, one: Short | Holder) -> int:
+        return self.accounts[self._account(one)]
+
+    @staticmethod
+    def _account(one: Short | Holder) -> tuple[str, bool]:
+        return (one.account_id, CPU in one.type_ids)
 
 
 def served_next(shorts: Sequence[Short], shares: Shares) -> Short:
@@ -120,5 +132,5 @@ def _stays_richer(holder: Holder, short: Short, shares: Shares) -> bool:
     if holder.account_id == short.account_id:
         has, lacks = shares.endpoints[holder.endpoint_id], shares.endpoints[short.endpoint_id]
     else:
-        has, lacks = shares.accounts[holder.account_id], shares.accounts[short.account_id]
+        has, lacks = shares.of_account(holder), shares.of_account(short)
     return has - holder.size >= lacks + short.size

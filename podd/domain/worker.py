@@ -21,7 +21,8 @@ class Worker:
     `doors_closed`: it gets no more jobs. `leaving`: why it goes once it holds none. `crashes` in a row;
     `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze.
     `loop_seen_at`: its main loop last asked or told something; `pinged_at`: it last pinged, from another
-    process, which goes on when the main loop is blocked."""
+    process, which goes on when the main loop is blocked. `instance_id`: which CPU instance it is; "" with
+    GPUs."""
 
     workload: Workload
     endpoint_id: str
@@ -37,10 +38,15 @@ class Worker:
     gave_up: bool = False
     loop_seen_at: int | None = None
     pinged_at: int | None = None
+    instance_id: str = ""
 
     @property
     def id(self) -> str:
         return self.workload.id
+
+    @property
+    def cpu_flavor_id(self) -> str:
+        return self.instance_id.partition("-")[0]
 
     @property
     def shown_state(self) -> WorkerState:

@@ -12,7 +12,6 @@ from podd.domain import billing as rules
 from podd.domain import ledger as books
 from podd.domain import meter as meters_
 from podd.domain.billing import StoragePrices
-from podd.domain.catalogue import GpuType
 from podd.domain.ledger import Posting
 from podd.domain.meter import Charge, Moment, Rate
 from podd.domain.pod import Pod
@@ -239,22 +238,34 @@ def _crew(db: Reader, podd: Platform, endpoint_id: str) -> Iterator[Standing]:
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
     for worker in crew:
         workload = worker.workload
-        type_id = next((types[uuid] for uuid in workload.gpu_uuids if uuid in types), "")
+        type_id = next((types[uuid] for uuid in workload.gpu_uuids if uuid in types), worker.cpu_flavor_id)
         resource = Resource(
             id=worker.id, account_id=workload.account_id, group=endpoint_id, gpu_type_id=type_id
         )
-        rates = _worker_rates(podd, workload, podd.gpu_types(db).get(type_id), active=worker.id in active)
+        each = _per_second(db, podd, type_id, active=worker.id in active)
+        rates = _worker_rates(podd, workload, each)
         yield Standing(resource, tuple(rates), *_span(podd, workload, worker.thawed_at))
 
 
-def _worker_rates(
-    podd: Platform, workload: Workload, gpu_type: GpuType | None, *, active: bool
-) -> list[Rate]:
-    if podd.settings.billing.mode == "off" or gpu_type is None:
+def _per_second(db: Reader, podd: Platform, type_id: str, *, active: bool) -> int | None:
+    """The price of a GPU of this type, or of a vCPU of this flavour; None when nobody knows it. vCPUs have
+    no discount for active workers."""
+    flavour = podd.catalogue.flavour(type_id)
+    if flavour is not None:
+        return flavour.serverless_second
+    gpu_type = podd.gpu_types(db).get(type_id)
+    if gpu_type is None:
+        return None
+    return gpu_type.active_second if active else gpu_type.serverless_second
+
+
+def _worker_rates(podd: Platform, workload: Workload, each: int | None) -> list[Rate]:
+    """`each` is the price of one of its GPUs, or vCPUs if it has none, for a second."""
+    if podd.settings.billing.mode == "off" or each is None:
         return []
-    each = gpu_type.active_second if active else gpu_type.serverless_second
-    count = len(workload.gpus)
-    return rules.worker_rates(per_second=each * count, gpus=count, runs=_runs(workload))
+    gpus = len(workload.gpus)
+    per_second = each * (gpus or workload.needs.cpus)
+    return rules.worker_rates(per_second=per_second, gpus=gpus, runs=_runs(workload))
 
 
 def _runs(workload: Workload) -> bool:

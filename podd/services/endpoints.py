@@ -11,7 +11,7 @@ from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
-from podd.services import workers
+from podd.services import volumes, workers
 from podd.services.platform import AUTOSCALE, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
@@ -56,7 +56,7 @@ def save(
     """Make an endpoint, or change the one with this id. Raises Invalid, NotFound."""
     require(caller, "endpoint.save")
     if endpoint_id:
-        return _change(tx, podd, own(tx, caller, endpoint_id, "save"), change, now)
+        return _change(tx, podd, caller, own(tx, caller, endpoint_id, "save"), change, now)
     limits = podd.settings.limits
     base = Endpoint(
         id=_new_id(tx),
@@ -70,7 +70,7 @@ def save(
         asked_at=now,
     )
     settings = rules.settings(change, base, podd.job_limits)
-    _check(tx, podd, caller.account_id, settings)
+    _check(tx, podd, caller, base, settings)
     endpoint = replace(base, **settings)
     _check_quota(tx, podd, caller.account_id, endpoint.workers_max)
     endpoints.insert(tx, endpoint)
@@ -100,9 +100,11 @@ def release_all_with(tx: Tx, before: Template, after: Template, now: int) -> Non
 # Private
 
 
-def _change(tx: Tx, podd: Platform, before: Endpoint, change: EndpointChange, now: int) -> Endpoint:
+def _change(
+    tx: Tx, podd: Platform, caller: Caller, before: Endpoint, change: EndpointChange, now: int
+) -> Endpoint:
     settings = rules.settings(change, before, podd.job_limits)
-    _check(tx, podd, before.account_id, settings)
+    _check(tx, podd, caller, before, settings)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
     endpoints.change(tx, before.id, **settings, asked_at=now)
     if rules.needs_release(before, settings):
@@ -128,11 +130,17 @@ def _difference(tx: Tx, before: Endpoint, settings: dict[str, object]) -> tuple[
     return differences(old, new, rules.released(before, settings))
 
 
-def _check(tx: Tx, podd: Platform, account_id: str, settings: dict[str, object]) -> None:
-    """The parts of the settings that name other things: its template and its GPUs."""
+def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: dict[str, object]) -> None:
+    """The parts of the settings that name other things: template, network volume, GPUs or CPU instances."""
     template = templates.get(tx, str(settings["template_id"]))
-    if template is None or template.account_id != account_id:
+    if template is None or template.account_id != before.account_id:
         raise NotFound("template not found: an endpoint needs a templateId of your own")
+    volume_id = str(settings["network_volume_id"])
+    if volume_id and volume_id != before.network_volume_id:
+        volumes.own(tx, caller, volume_id)
+    if settings["instance_ids"]:
+        podd.catalogue.parse_instance_ids(str(settings["instance_ids"]))
+        return
     if not settings["gpu_ids"]:
         raise Invalid("gpuIds is required: a comma list of GPU pools such as AMPERE_48,ADA_24.")
     podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(str(settings["gpu_ids"]))

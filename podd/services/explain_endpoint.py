@@ -41,9 +41,16 @@ def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
         workloads.workers_of(db, found.id),
         queued=jobs.counts(db, found.id).queued,
         oldest=since[0] if since else None,
-        gpus=_gpus(db, podd, found),
+        hardware=_cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found),
         now=now,
     )
+
+
+def _cpus(db: Reader, podd: Platform, found: Endpoint) -> str:
+    sizes = podd.catalogue.parse_instance_ids(found.instance_ids)
+    sentences = [pods.instance_sentence(flavour, vcpus, podd.host.vcpus) for flavour, vcpus in sizes]
+    free = podd.host.memory - workloads.reserved_memory(db)
+    return " ".join([*sentences, pods.memory_sentence(free, podd.host.memory)])
 
 
 def _gpus(db: Reader, podd: Platform, found: Endpoint) -> str:

@@ -22,8 +22,10 @@ def short(db: Reader, podd: Platform, endpoint: Endpoint, missing: int) -> Short
         endpoint_id=endpoint.id,
         account_id=endpoint.account_id,
         missing=missing,
-        size=endpoint.gpu_count,
-        type_ids=frozenset(workers.gpu_request(db, podd, endpoint).type_ids),
+        size=_smallest(podd, endpoint) if endpoint.on_cpus else endpoint.gpu_count,
+        type_ids=frozenset(
+            (fairness.CPU,) if endpoint.on_cpus else workers.gpu_request(db, podd, endpoint).type_ids
+        ),
         since=max(since[0], endpoint.served_at) if since else None,
     )
 
@@ -97,8 +99,8 @@ def _give_way(tx: Tx, podd: Platform, found: Mapping[str, Endpoint], blocked: li
 
 
 def _holders(db: Reader, podd: Platform, found: Mapping[str, Endpoint]) -> list[Holder]:
-    """Every worker that holds GPUs for itself, which a frozen one does not. The busiest of an endpoint are
-    its minimum."""
+    """Every worker that holds GPUs or cores for itself, which a frozen one does not. The busiest of an
+    endpoint are its minimum."""
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
     holders = []
     for endpoint in found.values():
@@ -109,15 +111,18 @@ def _holders(db: Reader, podd: Platform, found: Mapping[str, Endpoint]) -> list[
         staying = sorted((w for w in crew if not w.leaving), key=lambda w: -w.held)
         kept = {worker.id for worker in staying[: endpoint.workers_min]}
         for worker in crew:
-            if worker.workload.gpus and not _frozen(worker):
+            held = worker.workload.gpu_uuids
+            if (held or worker.instance_id) and not _frozen(worker):
                 unused = worker.state is WorkerState.IDLE and not queued
                 holders.append(
                     Holder(
                         worker_id=worker.id,
                         endpoint_id=endpoint.id,
                         account_id=endpoint.account_id,
-                        size=len(worker.workload.gpus),
-                        type_ids=frozenset(types[u] for u in worker.workload.gpu_uuids if u in types),
+                        size=len(held) or worker.workload.needs.cpus,
+                        type_ids=frozenset(types[u] for u in held if u in types)
+                        if held
+                        else frozenset((fairness.CPU,)),
                         spare=worker.id not in kept,
                         unused=unused,
                         since=worker.ready_at,
@@ -125,6 +130,11 @@ def _holders(db: Reader, podd: Platform, found: Mapping[str, Endpoint]) -> list[
                     )
                 )
     return holders
+
+
+def _smallest(podd: Platform, endpoint: Endpoint) -> int:
+    """vCPUs of the least that a worker may be."""
+    return min(vcpus for _, vcpus in podd.catalogue.parse_instance_ids(endpoint.instance_ids))
 
 
 def _note_throttled(tx: Tx, endpoint: Endpoint, count: int) -> None:

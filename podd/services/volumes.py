@@ -11,7 +11,7 @@ from podd.domain.template import checked_name
 from podd.domain.volume import NetworkVolume
 from podd.services import capacity
 from podd.services.platform import GROW, SWEEP, Platform
-from podd.store import volumes, workloads
+from podd.store import endpoints, volumes, workloads
 from podd.store.db import Reader, Tx
 
 
@@ -87,6 +87,11 @@ def delete(
 ) -> None:
     """Delete a volume and all that is on it. Raises NotFound, and Conflict while something uses it."""
     found = own(tx, caller, volume_id, "save", missing)
+    named_by = endpoints.using_network_volume(tx, found.id)
+    if named_by:
+        raise Conflict(
+            f"This network volume is in use by the endpoint {named_by[0]!r}; take it out of that first."
+        )
     users = workloads.using_network_volume(tx, found.id)
     if users:
         raise Conflict(

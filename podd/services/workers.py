@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from podd import ids
+from podd.domain import pod as pods
 from podd.domain import words
 from podd.domain.container import Container
-from podd.domain.endpoint import Endpoint, EndpointType
+from podd.domain.endpoint import VOLUME_PATH, Endpoint, EndpointType
 from podd.domain.errors import NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
@@ -20,6 +21,7 @@ from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store.db import Reader, Tx
 
 BY_PODD = "Runpod"
+NO_GPU = GpuRequest((), 0, may_preempt=False)
 IDLE_STOP_GRACE = 30  # an idle worker leaves within a second or two; this is for one that hangs
 
 
@@ -27,8 +29,8 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     """One more worker that should run. Raises NoCapacity when there is no room for it."""
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
-    needs = _needs(template)
-    room = _room(tx, podd, endpoint, needs.disk)
+    needs = _needs(template, endpoint)
+    room, instance_id = _room(tx, podd, endpoint, needs.disk)
     make_room(tx, podd, room, now)
     workload = Workload(
         id=ids.new_id(),
@@ -43,7 +45,9 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
         changed_at=now,
         changed_by=f"Created by {BY_PODD}",
     )
-    worker = Worker(workload=workload, endpoint_id=endpoint.id, version=endpoint.version)
+    worker = Worker(
+        workload=workload, endpoint_id=endpoint.id, version=endpoint.version, instance_id=instance_id
+    )
     workloads.insert_worker(tx, worker)
     workloads.publish(tx, worker.id, capacity.host_ports(tx, podd, needs.ports))
     gpus.claim(tx, worker.id, room.gpu_uuids, now)
@@ -240,7 +244,7 @@ def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
 
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
     """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
-    room = _room(tx, podd, endpoint, worker.workload.needs.disk)
+    room, instance_id = _room(tx, podd, endpoint, worker.workload.needs.disk)
     make_room(tx, podd, room, now)
     _renew(
         tx,
@@ -253,14 +257,17 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
         retry_at=0,
         reason="",
     )
-    workloads.change_worker(tx, worker.id, unhealthy_until=None)
+    workloads.change_worker(tx, worker.id, unhealthy_until=None, instance_id=instance_id)
     gpus.claim(tx, worker.id, room.gpu_uuids, now)
     events.add(tx, worker.id, "retried", "tried again after its rest", now)
     tx.ring(RECONCILE)
 
 
 def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
-    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them."""
+    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them; none
+    on CPUs."""
+    if endpoint.on_cpus:
+        return NO_GPU
     here = podd.gpu_types(db)
     wanted = podd.catalogue.with_gpus(gpus.all_present(db)).parse_gpu_ids(endpoint.gpu_ids)
     type_ids = tuple(type_id for type_id in wanted if type_id in here)
@@ -270,12 +277,26 @@ def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
 # Private
 
 
-def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> capacity.Room:
-    request = gpu_request(tx, podd, endpoint)
-    return capacity.find(tx, podd, request, PodRequest(), no_gpu="no free GPU for another worker", disk=disk)
+def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capacity.Room, str]:
+    """Room for one more worker, and which CPU instance it is; "" with GPUs. Of several instances it is the
+    first that there is room for."""
+    if not endpoint.on_cpus:
+        request = gpu_request(tx, podd, endpoint)
+        none = "no free GPU for another worker"
+        return capacity.find(tx, podd, request, PodRequest(), no_gpu=none, disk=disk), ""
+    refusal = NoCapacity("no room for another worker")
+    for flavour, vcpus in podd.catalogue.parse_instance_ids(endpoint.instance_ids):
+        wish = pods.sized(PodRequest(cpu_flavor_ids=(flavour.id,), vcpus=vcpus), flavour)
+        if mismatch := pods.mismatch(wish, podd.facts(tx)):
+            refusal = NoCapacity(refusal.message, mismatch)
+            continue
+        with suppress(NoCapacity):
+            room = capacity.find(tx, podd, NO_GPU, wish, no_gpu=refusal.message, disk=disk)
+            return room, flavour.instance_id(vcpus)
+    raise refusal
 
 
-def _needs(template: Template) -> Needs:
+def _needs(template: Template, endpoint: Endpoint) -> Needs:
     entrypoint, command = words.parse_command(template.args)
     return Needs(
         image=template.image,
@@ -287,6 +308,8 @@ def _needs(template: Template) -> Needs:
         cpus=0,
         memory=0,
         disk=template.disk,
+        volume_path=VOLUME_PATH,
+        network_volume_id=endpoint.network_volume_id,
     )
 
 

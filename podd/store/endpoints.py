@@ -23,6 +23,8 @@ def insert(tx: Tx, endpoint: Endpoint) -> None:
                     "type": endpoint.type,
                     "gpu_ids": endpoint.gpu_ids,
                     "gpu_count": endpoint.gpu_count,
+                    "instance_ids": endpoint.instance_ids,
+                    "network_volume_id": endpoint.network_volume_id,
                     "idle_timeout_s": endpoint.idle_timeout_s,
                     "scaler": endpoint.scaler,
                     "scaler_value": endpoint.scaler_value,
@@ -93,6 +95,12 @@ def balanced(db: Reader) -> list[str]:
 def using_template(db: Reader, template_id: str) -> list[Endpoint]:
     rows = db.rows("SELECT * FROM endpoints WHERE template_id = ? ORDER BY created_at, id", (template_id,))
     return [_endpoint(row) for row in rows]
+
+
+def using_network_volume(db: Reader, volume_id: str) -> list[str]:
+    """Names of the endpoints whose workers mount it."""
+    rows = db.rows("SELECT name FROM endpoints WHERE network_volume_id = ? ORDER BY created_at", (volume_id,))
+    return [row["name"] for row in rows]
 
 
 def delete(tx: Tx, endpoint_id: str) -> None:

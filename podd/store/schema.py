@@ -500,6 +500,38 @@ def m0011_ledger_and_meters(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
+def m0012_cpu_workers(db: Database) -> None:
+    _script(
+        db,
+        """
+        ALTER TABLE workers ADD COLUMN instance_id TEXT NOT NULL DEFAULT '';
+        """,
+    )
+
+
+# Append-only, and balances that follow by themselves: whatever writes to the ledger, also by hand.
+_LEDGER_TRIGGERS = (
+    """
+    CREATE TRIGGER postings_are_not_changed BEFORE UPDATE ON postings
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+    """,
+    """
+    CREATE TRIGGER postings_are_not_deleted BEFORE DELETE ON postings
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+    """,
+    """
+    CREATE TRIGGER postings_move_balances AFTER INSERT ON postings
+    BEGIN
+        INSERT INTO balances VALUES (NEW.source, -NEW.amount)
+            ON CONFLICT (name) DO UPDATE SET amount = amount - NEW.amount;
+        INSERT INTO balances VALUES (NEW.target, NEW.amount)
+            ON CONFLICT (name) DO UPDATE SET amount = amount + NEW.amount;
+    END
+    """,
+)
+
+
+@migrations()  # type: ignore[untyped-decorator]
 def m0013_batches(db: Database) -> None:
     """`batch_requests` are what a batch holds and the queue does not have yet."""
     _script(

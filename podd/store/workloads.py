@@ -220,7 +220,15 @@ def change_pod(tx: Tx, pod_id: str, **values: Any) -> int:
 
 def insert_worker(tx: Tx, worker: Worker) -> None:
     insert(tx, worker.workload)
-    tx.insert("workers", {"id": worker.id, "endpoint_id": worker.endpoint_id, "version": worker.version})
+    tx.insert(
+        "workers",
+        {
+            "id": worker.id,
+            "endpoint_id": worker.endpoint_id,
+            "version": worker.version,
+            "instance_id": worker.instance_id,
+        },
+    )
     tx.ring(crew_bell(worker.endpoint_id))
 
 

@@ -38,6 +38,8 @@ def test_what_is_not_said_stays_as_it_is() -> None:
         "type": EndpointType.QB,
         "gpu_ids": "AMPERE_48",
         "gpu_count": 2,
+        "instance_ids": "",
+        "network_volume_id": "",
         "idle_timeout_s": 7,
         "scaler": Scaler.REQUEST_COUNT,
         "scaler_value": 9,

@@ -171,7 +171,7 @@ def test_shares_of_those_that_want_more_differ_by_at_most_one_and_stay(
     held = Shares.of(machine.workers).accounts
     for poor in machine.shorts():
         for account in "abc":
-            assert held[account] - held[poor.account_id] <= 1
+            assert held[account, False] - held[poor.account_id, False] <= 1
     assert machine.look() == 0
 
 
@@ -189,5 +189,5 @@ def test_nobody_below_its_share_gives_way(wishes: dict[str, int], first: str) ->
     shares = Shares.of(machine.workers)
     for worker in machine.workers:
         poorer = replace(short("d1"), account_id="d")
-        if shares.accounts[worker.account_id] <= 1:
+        if shares.of_account(worker) <= 1:
             assert worker.worker_id not in giving_way([poorer], machine.workers, turn_ms=TURN, now=NOW)

@@ -10,12 +10,14 @@ from podd.api.graphql.roots import Input, mutation
 from podd.api.graphql.views import View
 from podd.api.graphql.views.pod import as_pod
 from podd.api.graphql.views.serverless import endpoint_view
+from podd.api.graphql.volumes import show_volume
 from podd.domain import account as who
 from podd.domain.account import Caller
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import NotFound
 from podd.services import endpoints, inline
 from podd.store import templates as template_rows
+from podd.store import volumes as volume_rows
 from podd.store import workloads
 from podd.store.db import Reader, Tx
 
@@ -60,7 +62,8 @@ async def delete_endpoint(_root: object, info: GraphQLResolveInfo, id: str | Non
 async def mine(info: GraphQLResolveInfo) -> list[View]:
     """`myself.endpoints`."""
     context: Call = info.context
-    return await context.read(_show_endpoints, await context.read(endpoints.listed, context.caller))
+    found = await context.read(endpoints.listed, context.caller)
+    return await context.read(_show_endpoints, context, found)
 
 
 async def one_of_mine(info: GraphQLResolveInfo, id: str | None = None) -> View | None:
@@ -88,17 +91,22 @@ def _known_extras(db: Reader, caller: Caller, endpoint_id: str | None) -> Input:
 
 
 async def _show(context: Call, endpoint: Endpoint) -> View:
-    return (await context.read(_show_endpoints, [endpoint]))[0]
+    return (await context.read(_show_endpoints, context, [endpoint]))[0]
 
 
-def _show_endpoints(db: Reader, found: list[Endpoint]) -> list[View]:
-    return [
-        {
-            **endpoint_view(endpoint, template_rows.get(db, endpoint.template_id)),
-            "pods": _crew(endpoint),
-        }
-        for endpoint in found
-    ]
+def _show_endpoints(db: Reader, context: Call, found: list[Endpoint]) -> list[View]:
+    return [{**_view(db, context, endpoint), "pods": _crew(endpoint)} for endpoint in found]
+
+
+def _view(db: Reader, context: Call, endpoint: Endpoint) -> View:
+    volume_id = endpoint.network_volume_id
+    volume = volume_rows.get(db, volume_id) if volume_id else None
+    return endpoint_view(
+        endpoint,
+        template_rows.get(db, endpoint.template_id),
+        show_volume(context, volume) if volume else None,
+        context.podd.settings.machine.data_center_id,
+    )
 
 
 def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[View]]]:

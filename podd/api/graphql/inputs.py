@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podd.domain.catalogue import Catalogue
-from podd.domain.endpoint import EndpointChange
+from podd.domain.endpoint import EndpointChange, the_one_volume
 from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotAvailable
 from podd.domain.pod import PodChange, PodRequest
 
@@ -150,7 +150,7 @@ def template_values(data: Input, known_extras: Input) -> Input:
     return {**values, "extras": {**known_extras, **extras}}
 
 
-_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId instanceIds networkVolumeId modelReferences".split()
+_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId modelReferences".split()
 _ENDPOINT_EXTRAS = "locations allowedCudaVersions minCudaVersion workersPFBTarget compliance".split()
 
 
@@ -169,16 +169,15 @@ def endpoint_change(data: Input) -> EndpointChange:
     for name in _ENDPOINT_LATER:
         if data.get(name):
             raise NotAvailable(f"{name} is not available in this version of podd yet.")
-    if any((entry or {}).get("networkVolumeId") for entry in data.get("networkVolumeIds") or ()):
-        raise NotAvailable("networkVolumeIds is not available in this version of podd yet.")
-    if data.get("computeType") == "CPU":
-        raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
     return EndpointChange(
         name=data.get("name") or None,
         template_id=data.get("templateId") or None,
         type=data.get("type"),
         gpu_ids=data.get("gpuIds") or None,
         gpu_count=data.get("gpuCount"),
+        instance_ids=",".join(id for id in data.get("instanceIds") or () if id) or None,
+        compute_type=data.get("computeType"),
+        network_volume_id=_endpoint_volume(data),
         idle_timeout_s=data.get("idleTimeout"),
         scaler=data.get("scalerType"),
         scaler_value=data.get("scalerValue"),
@@ -188,6 +187,16 @@ def endpoint_change(data: Input) -> EndpointChange:
         flash_boot=data.get("flashBootType"),
         extras={name: data[name] for name in _ENDPOINT_EXTRAS if data.get(name) is not None},
     )
+
+
+def _endpoint_volume(data: Input) -> str | None:
+    """The one of both fields, "" for none, None when nothing is said. Raises Invalid for several."""
+    entries = data.get("networkVolumeIds")
+    listed = [(entry or {}).get("networkVolumeId") or "" for entry in entries or ()]
+    single = data.get("networkVolumeId")
+    if single is None and not entries:
+        return None
+    return the_one_volume([single or "", *listed])
 
 
 _ACCOUNT_EXTRAS = (

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from podd.api.context import Call
 from podd.api.rest_v1.call import errors
-from podd.api.rest_v1.inputs import endpoint_change, no_cpu_endpoints
+from podd.api.rest_v1.inputs import endpoint_change
 from podd.api.rest_v1.views import Include, Things, endpoint_view, worker_view
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import Invalid
@@ -26,14 +26,12 @@ WithWorkers = Annotated[bool, QueryParameter(name="includeWorkers")]
 NAME = "my endpoint"
 
 
-@post(ALL, status_code=200, operation_id="CreateEndpoint", responses=errors(404, 501))
+@post(ALL, status_code=200, operation_id="CreateEndpoint", responses=errors(404))
 async def create(
     call: NamedDependency[Call], data: JSONBody[wire.EndpointCreateInput | None] = None
 ) -> wire.Endpoint:
     """Make an endpoint from a template."""
     wish = data or wire.EndpointCreateInput()
-    if wish.computeType == "CPU":
-        no_cpu_endpoints()
     if not wish.templateId:
         raise Invalid("templateId is required: an endpoint is made from a template.")
     return await _save(call, None, wish.model_copy(update={"name": wish.name or NAME}))
@@ -68,15 +66,15 @@ async def get_one(
     return await call.read(show)
 
 
-@patch(ONE, operation_id="UpdateEndpoint", responses=errors(404, 501))
+@patch(ONE, operation_id="UpdateEndpoint", responses=errors(404))
 async def update(
     call: NamedDependency[Call], endpoint_id: FromPath[str], data: Change = None
 ) -> wire.Endpoint:
-    """Change an endpoint. A change of its template or GPUs is a release: workers are replaced."""
+    """Change an endpoint. Another template, hardware or volume is a release: workers are replaced."""
     return await _save(call, endpoint_id, data or wire.EndpointUpdateInput())
 
 
-@post(ONE + "/update", status_code=200, operation_id="UpdateEndpointViaPost", responses=errors(404, 501))
+@post(ONE + "/update", status_code=200, operation_id="UpdateEndpointViaPost", responses=errors(404))
 async def update_by_post(
     call: NamedDependency[Call], endpoint_id: FromPath[str], data: Change = None
 ) -> wire.Endpoint:
@@ -95,21 +93,23 @@ HANDLERS = [create, list_all, get_one, update, update_by_post, delete_one]
 
 async def _save(call: Call, endpoint_id: str | None, wish: wire.EndpointUpdateInput) -> wire.Endpoint:
     def save(tx: Tx) -> wire.Endpoint:
-        if endpoint_id is not None:
-            endpoints.own(tx, call.caller, endpoint_id, "save")
-        change = _change(tx, call, wish, new=endpoint_id is None)
+        before = endpoints.own(tx, call.caller, endpoint_id, "save") if endpoint_id is not None else None
+        change = _change(tx, call, wish, before)
         saved = endpoints.save(tx, call.api.podd, call.caller, endpoint_id, change, call.api.now)
         return _view(tx, call, saved)
 
     return await call.write(save)
 
 
-def _change(db: Reader, call: Call, wish: wire.EndpointUpdateInput, *, new: bool) -> EndpointChange:
+def _change(
+    db: Reader, call: Call, wish: wire.EndpointUpdateInput, before: Endpoint | None
+) -> EndpointChange:
     podd = call.api.podd
-    if new and not wish.gpuTypeIds and not wish.cpuFlavorIds:
+    cpu = isinstance(wish, wire.EndpointCreateInput) and wish.computeType == "CPU"
+    if before is None and not wish.gpuTypeIds and not wish.cpuFlavorIds and not cpu:
         wish = wish.model_copy(update={"gpuTypeIds": list(podd.gpu_types(db))})
     known = podd.catalogue.with_gpus(gpus.all_present(db))
-    return endpoint_change(wish, known, int(podd.settings.limits.execution_timeout_seconds * 1000))
+    return endpoint_change(wish, known, int(podd.settings.limits.execution_timeout_seconds * 1000), before)
 
 
 def _view(

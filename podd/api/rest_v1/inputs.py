@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from podd.domain.catalogue import Catalogue
-from podd.domain.endpoint import EndpointChange
-from podd.domain.errors import Invalid, NotAvailable
+from podd.domain.endpoint import Endpoint, EndpointChange, the_one_volume
+from podd.domain.errors import Invalid
 from podd.domain.pod import PodChange, PodRequest
 from podd.domain.template import Template
 from podd.domain.words import parse_command
@@ -114,19 +114,18 @@ def new_template_values(wish: wire.TemplateCreateInput) -> dict[str, Any]:
 
 
 def endpoint_change(
-    wish: wire.EndpointUpdateInput, catalogue: Catalogue, default_timeout: int
+    wish: wire.EndpointUpdateInput, catalogue: Catalogue, default_timeout: int, before: Endpoint | None = None
 ) -> EndpointChange:
-    """What is said about an endpoint. Raises Invalid, NotAvailable."""
-    if wish.networkVolumeId or wish.networkVolumeIds:
-        raise NotAvailable("Network volumes on endpoints are not available in this version of podd yet.")
-    if wish.cpuFlavorIds and not wish.gpuTypeIds:
-        no_cpu_endpoints()
+    """What is said about an endpoint, which is new or was as `before`. Raises Invalid."""
     flashboot = None if wish.flashboot is None else "FLASHBOOT" if wish.flashboot else "OFF"
     return EndpointChange(
         name=wish.name,
         template_id=wish.templateId or None,
         gpu_ids=",".join(gpu_types(wish.gpuTypeIds, catalogue)) or None,
         gpu_count=wish.gpuCount,
+        instance_ids=_instance_ids(wish, catalogue, before),
+        compute_type=wish.computeType if isinstance(wish, wire.EndpointCreateInput) else None,
+        network_volume_id=_endpoint_volume(wish),
         idle_timeout_s=wish.idleTimeout,
         scaler=wish.scalerType,
         scaler_value=wish.scalerValue,
@@ -136,10 +135,6 @@ def endpoint_change(
         flash_boot=flashboot,
         extras=_endpoint_extras(wish),
     )
-
-
-def no_cpu_endpoints() -> None:
-    raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
 
 
 def gpu_types(ids: Sequence[str] | None, catalogue: Catalogue) -> tuple[str, ...]:
@@ -190,6 +185,36 @@ def _country(codes: list[str] | None, here: str) -> str | None:
     if not codes:
         return None
     return here if here.upper() in [code.upper() for code in codes] else codes[0]
+
+
+def _instance_ids(
+    wish: wire.EndpointUpdateInput, catalogue: Catalogue, before: Endpoint | None
+) -> str | None:
+    """The sizes that workers may have, one of each flavour; what is not said is as before, or v1's default.
+    None when nothing is said about it. Raises Invalid."""
+    known = catalogue.parse_instance_ids(before.instance_ids) if before else ()
+    cpu = isinstance(wish, wire.EndpointCreateInput) and wish.computeType == "CPU"
+    if not wish.cpuFlavorIds and not cpu and not (known and wish.vcpuCount):
+        return None
+    vcpus = wish.vcpuCount or (known[0][1] if known else VCPUS)
+    flavours = [flavour for flavour, _ in known] or [
+        cpu for cpu in catalogue.cpus if cpu.min_vcpu <= vcpus <= cpu.max_vcpu
+    ]
+    named = [catalogue.flavour(id) or _no_flavour(id, catalogue) for id in wish.cpuFlavorIds or ()]
+    ids = [flavour.instance_id(vcpus) for flavour in named or flavours]
+    catalogue.parse_instance_ids(",".join(ids))
+    return ",".join(ids)
+
+
+def _no_flavour(id: str, catalogue: Catalogue) -> NoReturn:
+    known = ", ".join(cpu.id for cpu in catalogue.cpus)
+    raise Invalid(f"cpuFlavorIds: there is no CPU flavor {id!r}; known are {known}.")
+
+
+def _endpoint_volume(wish: wire.EndpointUpdateInput) -> str | None:
+    if wish.networkVolumeId is None and wish.networkVolumeIds is None:
+        return None
+    return the_one_volume([wish.networkVolumeId or "", *(wish.networkVolumeIds or ())])
 
 
 def _endpoint_extras(wish: wire.EndpointUpdateInput) -> dict[str, Any]:

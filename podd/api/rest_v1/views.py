@@ -127,14 +127,14 @@ def endpoint_view(
         templateId=endpoint.template_id,
         version=endpoint.version,
         createdAt=instant(endpoint.created_at) or "",
-        computeType="GPU",
-        gpuTypeIds=list(known.parse_gpu_ids(endpoint.gpu_ids)),
+        computeType="CPU" if endpoint.on_cpus else "GPU",
+        gpuTypeIds=list(known.parse_gpu_ids(endpoint.gpu_ids)) if endpoint.gpu_ids else [],
         gpuCount=endpoint.gpu_count,
-        instanceIds=[],
+        instanceIds=words(endpoint.instance_ids),
         allowedCudaVersions=words(extras.get("allowedCudaVersions")),
         dataCenterIds=words(extras.get("locations")) or [podd.settings.machine.data_center_id],
-        networkVolumeId="",
-        networkVolumeIds=[],
+        networkVolumeId=endpoint.network_volume_id,
+        networkVolumeIds=words(endpoint.network_volume_id),
         workersMin=endpoint.workers_min,
         workersMax=endpoint.workers_max,
         idleTimeout=endpoint.idle_timeout_s,
@@ -252,6 +252,10 @@ def _as_pod(things: Things, podd: Platform, worker: Worker, endpoint: Endpoint) 
     held = worker.workload.gpu_uuids
     here = [gpu for gpu in things.gpus() if gpu.uuid in held]
     gpu_type = podd.catalogue.type_of(here[0]) if here else None
+    flavour = podd.catalogue.flavour(worker.cpu_flavor_id)
+    price = gpu_type.serverless_second * 3600 * len(held) if gpu_type else 0
+    if flavour is not None:
+        price = flavour.serverless_second * 3600 * worker.workload.needs.cpus
     return Pod(
         workload=worker.workload,
         name=endpoint.name,
@@ -259,6 +263,7 @@ def _as_pod(things: Things, podd: Platform, worker: Worker, endpoint: Endpoint) 
         ports=",".join(f"{port.number}/{port.protocol}" for port in worker.workload.needs.ports),
         gpu_type_id=gpu_type.id if gpu_type else "",
         gpu_count=len(held),
-        price=gpu_type.serverless_second * 3600 * len(held) if gpu_type else 0,
+        price=price,
+        cpu_flavor_id=worker.cpu_flavor_id,
         cloud_type=podd.settings.machine.cloud_type,
     )

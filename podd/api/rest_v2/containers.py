@@ -73,3 +73,10 @@ def refused_as_invalid() -> Iterator[None]:
 def one_cuda_wish(allowed: list[str] | None, least: str | None) -> None:
     if allowed and least:
         raise Invalid("allowedCudaVersions and minCudaVersion exclude each other.")
+
+
+def power_of_two(vcpus: int) -> int:
+    """The vCPUs, if RunPod has CPU machines of that size. Raises Invalid."""
+    if vcpus & (vcpus - 1):
+        raise Invalid(f"cpu.vcpuCount must be a power of two, not {vcpus}.")
+    return vcpus

@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 from podd.api.context import Api
-from podd.api.rest_v2.containers import one_cuda_wish
+from podd.api.rest_v2.containers import one_cuda_wish, power_of_two
 from podd.api.rest_v2.templates import template_values
 from podd.domain.account import Caller
-from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType
-from podd.domain.errors import OUT_OF_STOCK, Invalid, Malformed, NoCapacity, NotAvailable
+from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType, the_one_volume
+from podd.domain.errors import OUT_OF_STOCK, Invalid, Malformed, NoCapacity
 from podd.domain.template import Template
 from podd.services import endpoints, inline, templates
 from podd.services.platform import Platform
@@ -28,12 +28,11 @@ WORKERS_MIN, WORKERS_MAX = 0, 3
 
 
 def created(tx: Tx, api: Api, caller: Caller, wish: wire.CreateEndpointRequest) -> Endpoint:
-    """A new endpoint. Raises Invalid, Malformed, NotFound, NoCapacity, NotAvailable."""
+    """A new endpoint. Raises Invalid, Malformed, NotFound, NoCapacity."""
     if (wish.gpu is None) == (wish.cpu is None):
         raise Invalid("Exactly one of gpu and cpu is required.")
     if wish.type == "QUEUE":
         _check_idle_timeout(wish, wish.scaling.type)
-    _check_offered(wish)
     template = _template(tx, caller, wish.template_id)
     values = {**_copied(template), **template_values(wish, template.args if template else "")}
     workers = wish.workers or wire.EndpointWorkers()
@@ -42,6 +41,8 @@ def created(tx: Tx, api: Api, caller: Caller, wish: wire.CreateEndpointRequest) 
         type=TYPES[wish.type],
         gpu_ids=_gpu_ids(tx, api.podd, wish.gpu),
         gpu_count=wish.gpu.count if wish.gpu else None,
+        instance_ids=_instance_ids(api.podd, wish.cpu),
+        network_volume_id=_volume(wish),
         workers_min=WORKERS_MIN if workers.min is None else workers.min,
         workers_max=WORKERS_MAX if workers.max is None else workers.max,
         idle_timeout_s=workers.idle_timeout or IDLE_TIMEOUT,
@@ -58,7 +59,8 @@ def updated(tx: Tx, api: Api, caller: Caller, endpoint_id: str, wish: wire.Updat
     before = endpoints.own(tx, caller, endpoint_id, "save")
     if before.type is EndpointType.QB:
         _check_idle_timeout(wish, wish.scaling.type if wish.scaling else before.scaler.value)
-    _check_offered(wish)
+    if wish.gpu and wish.cpu:
+        raise Invalid("gpu and cpu exclude each other.")
     if before.type is EndpointType.LB and isinstance(wish.scaling, wire.QueueDelayScaling):
         raise Malformed(["$.scaling.type: must be 'REQUEST_COUNT' for type 'LOAD_BALANCER'"])
     template = _template(tx, caller, wish.template_id)
@@ -67,6 +69,8 @@ def updated(tx: Tx, api: Api, caller: Caller, endpoint_id: str, wish: wire.Updat
         name=wish.name,
         gpu_ids=_gpu_ids(tx, api.podd, wish.gpu),
         gpu_count=wish.gpu.count if wish.gpu else None,
+        instance_ids=_instance_ids(api.podd, wish.cpu),
+        network_volume_id=_volume(wish),
         workers_min=workers.min,
         workers_max=workers.max,
         idle_timeout_s=workers.idle_timeout,
@@ -89,11 +93,22 @@ def _check_idle_timeout(wish: Wish, scaling: str) -> None:
         raise Malformed(["$.workers.idleTimeout: not allowed with REQUEST_COUNT scaling of a queue endpoint"])
 
 
-def _check_offered(wish: Wish) -> None:
-    if wish.cpu:
-        raise NotAvailable("CPU endpoints are not available in this version of podd yet.")
-    if wish.network_volumes:
-        raise NotAvailable("networkVolumes of endpoints are not available in this version of podd yet.")
+def _instance_ids(podd: Platform, cpu: list[wire.CreateCpuConfig] | None) -> str | None:
+    """CPU instances, in podd's one text. Raises Invalid."""
+    if cpu is None:
+        return None
+    found = []
+    for one in cpu:
+        flavour = podd.catalogue.flavour(one.id)
+        if flavour is None:
+            known = ", ".join(flavour.id for flavour in podd.catalogue.cpus)
+            raise Invalid(f"cpu.id: there is no CPU flavor {one.id!r}; known are {known}.")
+        found.append(flavour.instance_id(power_of_two(one.vcpu_count)))
+    return ",".join(dict.fromkeys(found))
+
+
+def _volume(wish: Wish) -> str | None:
+    return None if wish.network_volumes is None else the_one_volume(wish.network_volumes)
 
 
 def _template(db: Reader, caller: Caller, template_id: str | None) -> Template | None:

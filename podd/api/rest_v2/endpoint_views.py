@@ -30,13 +30,14 @@ def endpoint_view(db: Reader, podd: Platform, endpoint: Endpoint) -> wire.Endpoi
             "name": endpoint.name,
             "type": "LOAD_BALANCER" if endpoint.type is EndpointType.LB else "QUEUE",
             "request_urls": request_urls(podd, endpoint),
-            "gpu": gpu_view(endpoint),
+            "gpu": None if endpoint.on_cpus else gpu_view(endpoint),
+            "cpu": cpu_view(podd, endpoint) if endpoint.on_cpus else None,
             "workers": wire.EndpointWorkersView(
                 min=endpoint.workers_min, max=endpoint.workers_max, idle_timeout=idle_timeout
             ),
             "scaling": scaling,
             "data_center_ids": _words(endpoint.extras.get("locations")),
-            "network_volumes": [],
+            "network_volumes": _words(endpoint.network_volume_id),
             "timeout": endpoint.execution_timeout_ms,
             "flashboot": endpoint.flash_boot,
             "created_at": instant(endpoint.created_at),
@@ -62,6 +63,13 @@ def request_urls(
         purge_queue=f"{base}/purge-queue",
         health=f"{base}/health",
     )
+
+
+def cpu_view(podd: Platform, endpoint: Endpoint) -> list[wire.CpuConfig]:
+    return [
+        wire.CpuConfig(id=flavour.id, vcpu_count=vcpus, memory=vcpus * flavour.gb_per_vcpu)
+        for flavour, vcpus in podd.catalogue.parse_instance_ids(endpoint.instance_ids)
+    ]
 
 
 def gpu_view(endpoint: Endpoint) -> wire.EndpointGpuConfig:

@@ -1,6 +1,6 @@
 """From the bodies of /v2/pods to podd's own requests."""
 
-from podd.api.rest_v2.containers import command_text, one_cuda_wish, ports_text, registry_of
+from podd.api.rest_v2.containers import command_text, one_cuda_wish, ports_text, power_of_two, registry_of
 from podd.domain.account import Caller
 from podd.domain.errors import Invalid, Malformed
 from podd.domain.pod import Pod, PodChange, PodRequest
@@ -45,7 +45,7 @@ def pod_request(wish: wire.CreatePodRequest, template: Template | None) -> PodRe
         cuda_versions=_cuda_versions(gpu, extras.get("allowedCudaVersions") or []),
         min_cuda_version=gpu.min_cuda_version if gpu else None,
         cpu_flavor_ids=(cpu.id,) if cpu else (),
-        vcpus=_power_of_two(cpu.vcpu_count) if cpu else None,
+        vcpus=power_of_two(cpu.vcpu_count) if cpu else None,
         args=command_text(wish, template.args if template else ""),
         env=tuple((wish.env or {}).items()),
         ports=ports_text(wish.ports),
@@ -92,12 +92,6 @@ def generated_password(pod: Pod, keys: DerivedKeys) -> str | None:
 
 
 # Private
-
-
-def _power_of_two(vcpus: int) -> int:
-    if vcpus & (vcpus - 1):
-        raise Invalid(f"cpu.vcpuCount must be a power of two, not {vcpus}.")
-    return vcpus
 
 
 def _either(said: bool | None, default: object) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from podd.wire.rest_v2.containers import ContainerConfig, ContainerWish, CreateCpuConfig
+from podd.wire.rest_v2.containers import ContainerConfig, ContainerWish, CpuConfig, CreateCpuConfig
 from podd.wire.rest_v2.words import (
     MOST,
     Body,
@@ -142,7 +142,8 @@ class Endpoint(ContainerConfig):
     name: str
     type: EndpointType
     request_urls: QueueBasedRequestUrls | LoadBalancingRequestUrls
-    gpu: EndpointGpuConfig
+    gpu: EndpointGpuConfig | None
+    cpu: list[CpuConfig] | None = left_out()
     workers: EndpointWorkersView
     scaling: EndpointScaling
     data_center_ids: list[str]

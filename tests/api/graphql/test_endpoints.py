@@ -127,10 +127,7 @@ def test_a_new_template_for_an_endpoint_resets_nothing(podd: Served) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"instanceIds": ["cpu3c-2-4"]},
-        {"computeType": "CPU"},
-        {"networkVolumeId": "abc"},
-        {"networkVolumeIds": [{"networkVolumeId": "abc"}]},
+        {"hubReleaseId": "a"},
         {"modelReferences": ["a"]},
     ],
 )
@@ -145,6 +142,70 @@ def test_empty_lists_of_what_is_not_there_yet_do_no_harm(podd: Served) -> None:
     nothing = {**nothing, "type": "QB", "computeType": "GPU"}
     assert save(podd, **INLINE, **nothing)["id"]
     assert save(podd, **INLINE, networkVolumeIds=[{"networkVolumeId": ""}])["id"]
+
+
+HARDWARE = """mutation ($input: EndpointInput!) { saveEndpoint(input: $input) {
+  id version gpuIds gpuCount instanceIds computeType
+  networkVolumeId networkVolumeIds { networkVolumeId dataCenterId } networkVolume { id size } } }"""
+
+
+def save_hardware(podd: Served, **wish: Any) -> Json:
+    saved: Json = podd.data(HARDWARE, {"input": wish})["saveEndpoint"]
+    return saved
+
+
+def cpu_wish(*instances: str) -> Json:
+    return {**{name: value for name, value in INLINE.items() if name != "gpuIds"}, "instanceIds": instances}
+
+
+def test_a_cpu_endpoint_reads_back_as_flash_sends_it(podd: Served) -> None:
+    made = save_hardware(podd, **cpu_wish("cpu3c-2-4", "cpu5c-4-8"), gpuIds="", gpuCount=0)
+    assert made["instanceIds"] == ["cpu3c-2-4", "cpu5c-4-8"]
+    assert (made["gpuIds"], made["gpuCount"], made["computeType"]) == ("", 0, "CPU")
+    again = save_hardware(podd, id=made["id"], instanceIds=["cpu3c-2-4", "cpu5c-4-8"], gpuIds="")
+    assert again == made
+
+
+def test_an_endpoint_moves_from_gpus_to_cpus_and_back_with_a_release_each(podd: Served) -> None:
+    made = save_hardware(podd, **INLINE)
+    there = save_hardware(podd, id=made["id"], instanceIds=["cpu3c-2-4"])
+    assert (there["computeType"], there["gpuIds"], there["version"]) == ("CPU", "", 1)
+    back = save_hardware(
+        podd, id=made["id"], gpuIds="AMPERE_48", instanceIds=["cpu3c-2-4"], computeType="GPU"
+    )
+    assert (back["computeType"], back["instanceIds"], back["gpuCount"]) == ("GPU", [], 1)
+    assert back["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"instanceIds": ["cpu9x-2-4"]}, "cpu9x-2-4"),
+        ({"instanceIds": ["cpu3c-2-5"]}, "cpu3c-2-5"),
+        ({"computeType": "CPU"}, "instanceIds is required"),
+        ({"instanceIds": ["cpu3c-2-4"], "gpuIds": "AMPERE_48"}, "exclude each other"),
+    ],
+)
+def test_cpu_instances_that_make_no_sense_are_refused(podd: Served, wish: Json, says: str) -> None:
+    assert says in podd.error(HARDWARE, {"input": {**cpu_wish(), **wish}})["message"]
+
+
+def test_a_network_volume_is_named_by_either_field_and_taken_out_by_the_empty_word(podd: Served) -> None:
+    document = 'mutation { createNetworkVolume(input: {name: "models", size: 10}) { id } }'
+    volume = podd.data(document)["createNetworkVolume"]["id"]
+    made = save_hardware(podd, **INLINE, networkVolumeIds=[{"networkVolumeId": volume}])
+    assert made["networkVolumeIds"] == [{"networkVolumeId": volume, "dataCenterId": "LOCAL-1"}]
+    assert made["networkVolume"] == {"id": volume, "size": 10}
+    kept = save_hardware(podd, id=made["id"], networkVolumeIds=[])
+    assert (kept["networkVolumeId"], kept["version"]) == (volume, 0)
+    gone = save_hardware(podd, id=made["id"], networkVolumeId="")
+    assert (gone["networkVolumeId"], gone["networkVolume"], gone["version"]) == ("", None, 1)
+
+
+def test_several_network_volumes_are_one_too_many_for_one_data_center(podd: Served) -> None:
+    several = [{"networkVolumeId": "a"}, {"networkVolumeId": "b"}]
+    error = podd.error(HARDWARE, {"input": {**INLINE, "networkVolumeIds": several}})
+    assert "one data center" in error["message"]
 
 
 def test_the_workers_of_all_endpoints_have_a_limit(new_podd: NewPodd) -> None:

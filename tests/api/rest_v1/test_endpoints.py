@@ -164,10 +164,11 @@ def test_an_endpoint_goes_with_its_workers(podd: Served, v1: V1) -> None:
         ({"executionTimeoutMs": 1}, 400, "executionTimeoutMs"),
         ({"gpuCount": 0}, 400, "gpuCount"),
         ({"flashboot": "FLASHBOOT"}, 400, "flashboot"),
-        ({"computeType": "CPU"}, 501, "CPU endpoints"),
-        ({"gpuTypeIds": None, "cpuFlavorIds": ["cpu3c"]}, 501, "CPU endpoints"),
-        ({"networkVolumeId": "abc"}, 501, "Network volumes"),
-        ({"networkVolumeIds": ["abc"]}, 501, "Network volumes"),
+        ({"computeType": "CPU", "cpuFlavorIds": ["cpu9x"]}, 400, "cpu9x"),
+        ({"computeType": "CPU", "cpuFlavorIds": ["cpu3c"], "vcpuCount": 1000}, 400, "cpu3c-1000"),
+        ({"cpuFlavorIds": ["cpu3c"]}, 400, "exclude each other"),
+        ({"networkVolumeId": "abc"}, 404, "network volume not found"),
+        ({"networkVolumeIds": ["abc", "def"]}, 400, "networkVolumeIds"),
     ],
 )
 def test_a_senseless_wish_is_refused(v1: V1, wish: Any, status: int, word: str) -> None:
@@ -175,6 +176,39 @@ def test_a_senseless_wish_is_refused(v1: V1, wish: Any, status: int, word: str) 
     wish = {"templateId": template, "name": "an endpoint", "gpuTypeIds": [A6000], **wish}
     assert word in v1.refused(status, "POST", "/endpoints", wish)
     assert v1.ask("GET", "/endpoints") == []
+
+
+def test_a_cpu_endpoint_has_an_instance_of_each_flavor_of_the_size_asked_for(v1: V1) -> None:
+    made = v1.create_endpoint(computeType="CPU", cpuFlavorIds=["cpu3c", "cpu5g"], vcpuCount=4)
+    assert made["instanceIds"] == ["cpu3c-4-8", "cpu5g-4-16"]
+    assert (made["computeType"], made["gpuTypeIds"], made["gpuCount"]) == ("CPU", [], 0)
+    larger = v1.ask("PATCH", f"/endpoints/{made['id']}", {"vcpuCount": 8})
+    assert (larger["instanceIds"], larger["version"]) == (["cpu3c-8-16", "cpu5g-8-32"], 1)
+
+
+def test_a_cpu_worker_reads_as_a_cpu_pod_with_its_price(podd: Served, v1: V1) -> None:
+    wish = {"computeType": "CPU", "cpuFlavorIds": ["cpu3c"], "workersMin": 1, "workersMax": 1}
+    made = v1.create_endpoint(**wish)
+    podd.settle()
+    (worker,) = v1.ask("GET", f"/endpoints/{made['id']}", includeWorkers=True)["workers"]
+    assert (worker["cpuFlavorId"], worker["vcpuCount"], worker["memoryInGb"]) == ("cpu3c", 2, 4)
+    assert worker["gpuCount"] == 0
+    flavour = podd.podd.catalogue.flavour("cpu3c")
+    assert flavour is not None
+    assert worker["costPerHr"] == pytest.approx(2 * 3600 * flavour.serverless_second / 1e9)
+
+
+def test_a_network_volume_of_an_endpoint_is_mounted_and_kept_from_deletion(podd: Served, v1: V1) -> None:
+    volume = v1.create_volume()["id"]
+    made = v1.create_endpoint(networkVolumeId=volume, workersMin=1, workersMax=1)
+    assert (made["networkVolumeId"], made["networkVolumeIds"]) == (volume, [volume])
+    podd.settle()
+    spec = podd.engine.spec(podd.engine.running()[0])
+    assert "/runpod-volume" in [mount.target for mount in spec.mounts]
+    assert dict(spec.env)["RUNPOD_VOLUME_ID"] == volume
+    assert "in use by the endpoint" in v1.refused(400, "DELETE", f"/networkvolumes/{volume}")
+    without = v1.ask("PATCH", f"/endpoints/{made['id']}", {"networkVolumeId": ""})
+    assert (without["networkVolumeIds"], without["version"]) == ([], 1)
 
 
 def test_foreign_endpoints_look_like_missing_ones(v1: V1, stranger: V1) -> None:

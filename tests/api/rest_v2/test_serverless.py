@@ -124,12 +124,33 @@ def test_another_data_center_is_out_of_stock(api: RestV2) -> None:
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        ({"gpu": None, "cpu": [{"id": "cpu3c", "vcpuCount": 2}]}, "CPU endpoints"),
-        ({"networkVolumes": ["abc"]}, "networkVolumes"),
+        ({"gpu": None, "cpu": [{"id": "cpu9x", "vcpuCount": 2}]}, "cpu9x"),
+        ({"gpu": None, "cpu": [{"id": "cpu3c", "vcpuCount": 6}]}, "power of two"),
+        ({"cpu": [{"id": "cpu3c", "vcpuCount": 2}]}, "Exactly one of gpu and cpu"),
+        ({"networkVolumes": ["abc", "def"]}, "networkVolumeIds"),
     ],
 )
-def test_what_is_not_there_yet_says_so(api: RestV2, wish: Any, says: str) -> None:
-    assert says in api.endpoint(**wish, expect=501)["detail"]
+def test_cpus_and_volumes_that_make_no_sense_are_refused(api: RestV2, wish: Any, says: str) -> None:
+    assert says in api.endpoint(**wish, expect=400)["detail"]
+
+
+def test_a_cpu_endpoint_reads_back_with_its_memory_and_without_gpus(api: RestV2) -> None:
+    made = api.endpoint(gpu=None, cpu=[{"id": "cpu3c", "vcpuCount": 4}, {"id": "cpu5g", "vcpuCount": 2}])
+    assert made["gpu"] is None
+    assert made["cpu"] == [
+        {"id": "cpu3c", "vcpuCount": 4, "memory": 8},
+        {"id": "cpu5g", "vcpuCount": 2, "memory": 8},
+    ]
+    assert "cpu" not in api.endpoint(name="with GPUs")
+
+
+def test_a_network_volume_is_put_in_and_taken_out_with_a_release_each(api: RestV2) -> None:
+    volume = api.volume()["id"]
+    made = api.endpoint(networkVolumes=[volume])
+    assert made["networkVolumes"] == [volume]
+    assert api.patch(f"/serverless/{made['id']}", {"networkVolumes": []})["networkVolumes"] == []
+    releases = api.get(f"/serverless/{made['id']}/releases")["releases"]
+    assert releases[0]["diff"] == [{"field": "networkVolumeId", "old": volume, "new": ""}]
 
 
 def test_load_balancing_scales_by_requests_only(api: RestV2) -> None:

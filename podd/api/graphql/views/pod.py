@@ -87,6 +87,7 @@ def as_pod(worker: Worker, name: str) -> Pod:
         workload=worker.workload,
         name=name,
         gpu_count=len(worker.workload.gpus),
+        cpu_flavor_id=worker.cpu_flavor_id,
         ports=",".join(f"{port.number}/{port.protocol}" for port in worker.workload.needs.ports),
     )
 

@@ -43,7 +43,11 @@ def env_view(env: Mapping[str, str]) -> list[View]:
     return [{"key": name, "value": value} for name, value in env.items()]
 
 
-def endpoint_view(endpoint: Endpoint, template: Template | None) -> View:
+def endpoint_view(
+    endpoint: Endpoint, template: Template | None, volume: View | None, data_center_id: str
+) -> View:
+    """`volume` is the view of its network volume."""
+    volumes = [{"networkVolumeId": endpoint.network_volume_id, "dataCenterId": data_center_id}]
     return {
         "id": endpoint.id,
         "name": endpoint.name,
@@ -57,12 +61,12 @@ def endpoint_view(endpoint: Endpoint, template: Template | None) -> View:
         "env": env_view(template.env) if template else [],
         "gpuIds": endpoint.gpu_ids,
         "gpuCount": endpoint.gpu_count,
-        "instanceIds": [],
-        "computeType": "GPU",
+        "instanceIds": [id.strip() for id in endpoint.instance_ids.split(",")] if endpoint.on_cpus else [],
+        "computeType": "CPU" if endpoint.on_cpus else "GPU",
         "locations": "",
-        "networkVolumeId": "",
-        "networkVolumeIds": [],
-        "networkVolume": None,
+        "networkVolumeId": endpoint.network_volume_id,
+        "networkVolumeIds": volumes if endpoint.network_volume_id else [],
+        "networkVolume": volume,
         "idleTimeout": endpoint.idle_timeout_s,
         "scalerType": endpoint.scaler.value,
         "scalerValue": endpoint.scaler_value,
