@@ -226,6 +226,11 @@ class Limits(_Section):
     start_give_up_seconds: Seconds = 1800
     container_disk_gb: Positive = 50
     container_disk_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
+    # Requests of clients
+    request_head_bytes: Positive = 64 * 1024
+    request_head_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    keep_alive_seconds: Positive = 75
+    client_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # What is remembered
     event_retention_seconds: Seconds = 2592000
     events_per_subject: Positive = 1000

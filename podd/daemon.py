@@ -162,10 +162,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             )
             checks = Checks(podd)
             front = Front(Door(app, local=False), podd, checks)
-            message = settings.proxy.message_bytes
-            servers = [Server(front, ways_in.sockets, message=message)]
+            servers = [Server(front, ways_in.sockets, settings)]
             local = Door(app, local=True)
-            servers.append(Server(local, [operator_socket(settings.data_dir)], message=message))
+            servers.append(Server(local, [operator_socket(settings.data_dir)], settings))
             sampling = Loops(
                 [
                     Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick),

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from podd.config import Settings
 from podd.installation import OPERATORS_GROUP, DaemonError
 from podd.ports import EngineInfo
+from podd.proxy.client import ClientLimits, client_protocol
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -82,30 +83,35 @@ def operator_socket(data_dir: Path) -> socket.socket:
     return listener
 
 
-class Server:
-    """uvicorn on sockets of ours, without its own signal handling. `message` is the largest WebSocket message
-    in bytes."""
+def web_server(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How podd speaks HTTP and WebSockets."""
+    limits = settings.limits
+    return uvicorn.Config(
+        app,
+        http=client_protocol(
+            ClientLimits(limits.request_head_bytes, limits.request_head_seconds, limits.client_check_seconds)
+        ),
+        ws="websockets-sansio",
+        ws_max_size=settings.proxy.message_bytes,
+        ws_per_message_deflate=False,
+        # A client that sends faster than a program takes it is not read, and so not heard to answer.
+        ws_ping_timeout=60,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=5,
+    )
 
-    def __init__(self, app: ASGIApp, sockets: list[socket.socket], *, message: int) -> None:
+
+class Server:
+    """uvicorn on sockets of ours, without its own signal handling."""
+
+    def __init__(self, app: ASGIApp, sockets: list[socket.socket], settings: Settings) -> None:
         self._sockets = sockets
-        self._uvicorn = _Uvicorn(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="websockets-sansio",
-                ws_max_size=message,
-                ws_per_message_deflate=False,
-                # A client that sends faster than a program takes it is not read, and so not heard to answer.
-                ws_ping_timeout=60,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        self._uvicorn = _Uvicorn(web_server(app, settings))
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

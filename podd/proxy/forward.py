@@ -6,20 +6,31 @@ to the program as well.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 
 import aiohttp
 import structlog
 from litestar.types import HTTPScope, Receive, Scope, Send, WebSocketScope
 from yarl import URL
 
+from podd.proxy.client import client_of
 from podd.proxy.refusal import Headers, Refusal
+from podd.proxy.upstream import (
+    BadAnswer,
+    Closed,
+    Connection,
+    Connections,
+    ConnectTimeout,
+    Head,
+    Silent,
+    Unreachable,
+)
 
 log = structlog.get_logger()
 
-PIECE = 256 * 1024
 LONGEST_HEADER = 64 * 1024
 
 # RFC 9110, 7.6.1: they are about this one connection. A `Connection` header names more of them.
@@ -27,6 +38,7 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
     b"transfer-encoding upgrade".split()
 )
+OURS = frozenset({b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix", b"expect"})
 BODILESS = (204, 304)
 
 
@@ -51,45 +63,44 @@ class Forwarder:
     program end a request (None: never); `message` bytes is the largest WebSocket message."""
 
     def __init__(self, *, connect: float, idle: float | None, message: int) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=idle)
+        self._connections = Connections(connect=connect, idle=idle)
+        self._connect = connect
         self._idle = idle
         self._message = message
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
+        self._connections.close()
         if self._session is not None:
             await self._session.close()
 
     async def http(self, scope: HTTPScope, receive: Receive, send: Send, upstream: Upstream) -> None:
         """One request and its answer. Raises Refusal when there was no answer to begin."""
-        body = _Body(receive, upstream.most)
         answer = _Answer(send, upstream)
-        exchange = asyncio.create_task(self._exchange(scope, body, answer, upstream))
-        reading = asyncio.create_task(body.read())
+        client = client_of(scope)
         try:
-            async with asyncio.timeout(upstream.seconds):
-                await asyncio.wait({exchange, reading}, return_when=asyncio.FIRST_COMPLETED)
-                if not exchange.done() and body.gone:
-                    return
-                await exchange
-        except (TimeoutError, aiohttp.ClientError, OSError, Refusal) as error:
-            refusal = body.refusal or (error if isinstance(error, Refusal) else self._why(error, upstream))
+            async with asyncio.timeout(upstream.seconds) as limit:
+                with client.when_left(lambda: limit.reschedule(0)):
+                    await self._exchange(scope, receive, answer, upstream)
+        except (TimeoutError, Closed, BadAnswer, Silent, Unreachable, Refusal) as error:
+            if client.left:
+                return
+            refusal = error if isinstance(error, Refusal) else self._why(error, upstream)
             if not answer.begun:
                 raise refusal from error
             # Too late to say so. Without a proper end, what was a part is not taken for the whole.
             log.info("answer cut off", port=upstream.port, reason=refusal.message)
-        finally:
-            for task in (exchange, reading):
-                task.cancel()
-            await asyncio.gather(exchange, reading, return_exceptions=True)
 
     async def websocket(
         self, scope: WebSocketScope, receive: Receive, send: Send, upstream: Upstream
     ) -> None:
         """One WebSocket for as long as it lasts. Raises Refusal when the program does not take it."""
         await receive()  # websocket.connect
-        headers = _request_headers(scope, upstream)
-        headers = [(name, value) for name, value in headers if not name.startswith("sec-websocket-")]
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in _request_headers(scope, upstream)
+            if not name.startswith(b"sec-websocket-")
+        ]
         try:
             inner = await self._http().ws_connect(
                 _url(scope, upstream),
@@ -102,9 +113,9 @@ class Forwarder:
             refused = error.status if 400 <= error.status < 600 else 502
             raise Refusal(refused, "The program does not take a WebSocket here.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._why(error, upstream) from error
+            raise self._why(_as_ours(error), upstream) from error
         async with inner:
-            answered = inner._response.raw_headers
+            answered = [(name.lower(), value) for name, value in inner._response.raw_headers]
             await send(
                 {
                     "type": "websocket.accept",
@@ -124,83 +135,95 @@ class Forwarder:
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, use_dns_cache=False),
+                connector=aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=self._idle),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                read_bufsize=PIECE,
                 max_line_size=LONGEST_HEADER,
                 max_field_size=LONGEST_HEADER,
                 trust_env=False,
             )
         return self._session
 
-    async def _exchange(self, scope: HTTPScope, body: "_Body", answer: "_Answer", upstream: Upstream) -> None:
-        request = self._http().request(
+    async def _exchange(
+        self, scope: HTTPScope, receive: Receive, answer: "_Answer", upstream: Upstream
+    ) -> None:
+        framing = _framing(scope)
+        asked = self._connections.ask(
+            upstream.address,
+            upstream.port,
+            _request_head(scope, upstream, framing),
             scope["method"],
-            _url(scope, upstream),
-            headers=_request_headers(scope, upstream),
-            data=body.pieces() if _has_body(scope) else None,
-            allow_redirects=False,
+            body=framing is not None,
         )
-        async with request as response:
-            await answer.begin(response)
-            async for piece in response.content.iter_any():
-                await answer.more(piece)
-            await answer.end()
+        async with asked as connection, _sending(receive, connection, framing, upstream.most):
+            await answer.begin(await connection.head())
+            last = False
+            while not last:
+                piece, last = await connection.more()
+                await answer.more(piece, last)
 
     def _why(self, error: Exception, upstream: Upstream) -> Refusal:
         port = upstream.port
         match error:
-            case aiohttp.ConnectionTimeoutError():
+            case ConnectTimeout():
                 return Refusal(504, f"Nothing in the container takes connections on port {port}.", retry=5)
-            case aiohttp.ServerTimeoutError():
-                return Refusal(504, f"The program on port {port} did not answer for {self._idle:.0f} s.")
-            case TimeoutError():
-                return Refusal(504, f"The program on port {port} was not done in {upstream.seconds:.0f} s.")
-            case aiohttp.ClientConnectorError():
+            case Unreachable():
                 message = (
                     f"Nothing listens on port {port} in the container yet. If it stays so: the program must "
                     "listen on 0.0.0.0, not on 127.0.0.1."
                 )
                 return Refusal(502, message, retry=5)
-            case aiohttp.ServerDisconnectedError() | OSError():
+            case Silent():
+                return Refusal(504, f"The program on port {port} did not answer for {self._idle:.0f} s.")
+            case TimeoutError():
+                return Refusal(504, f"The program on port {port} was not done in {upstream.seconds:.0f} s.")
+            case Closed():
                 return Refusal(502, f"The program on port {port} closed the connection without an answer.")
         return Refusal(502, f"What answers on port {port} does not speak HTTP as it should: {error}.")
 
 
-class _Body:
-    """What the client sends, a piece ahead at most; and whether it is still there."""
+class Framing(Enum):
+    """How a request says where its body ends."""
 
-    def __init__(self, receive: Receive, most: int | None) -> None:
-        self._receive = receive
-        self._most = most
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(1)
-        self.gone = False
-        self.refusal: Refusal | None = None
+    LENGTH = "content-length"
+    CHUNKED = "transfer-encoding"
 
-    async def read(self) -> None:
-        """Until the client leaves, or has nothing more to say while it waits for the answer."""
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self.gone = True
+
+@asynccontextmanager
+async def _sending(
+    receive: Receive, connection: Connection, framing: Framing | None, most: int | None
+) -> AsyncIterator[None]:
+    """The body of the request is on its way meanwhile; an answer may well come before its end."""
+    if framing is None:
+        yield
+        return
+    sending = asyncio.create_task(_send(receive, connection, framing, most))
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(receive: Receive, connection: Connection, framing: Framing, most: int | None) -> None:
+    size, more, chunked = 0, True, framing is Framing.CHUNKED
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            connection.fail(Closed(silent=True))
+            return
+        body, more = message["body"], message["more_body"]
+        size += len(body)
+        if most is not None and size > most:
+            connection.fail(too_large(most))
+            return
+        if body:
+            try:
+                await connection.write(b"%x\r\n%b\r\n" % (len(body), body) if chunked else body)
+            except Exception:  # whoever reads the answer knows what to make of it
                 return
-            if message["type"] == "http.request":
-                if message["body"]:
-                    await self._pieces.put(message["body"])
-                if not message["more_body"]:
-                    await self._pieces.put(None)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        size = 0
-        while (piece := await self._pieces.get()) is not None:
-            size += len(piece)
-            if self._most is not None and size > self._most:
-                self.refusal = too_large(self._most)  # aiohttp would only say that it could not send
-                raise self.refusal
-            yield piece
+    connection.finish(b"0\r\n\r\n" if chunked else b"")
 
 
 class _Answer:
@@ -212,33 +235,30 @@ class _Answer:
         self._sent = 0
         self.begun = False
 
-    async def begin(self, response: aiohttp.ClientResponse) -> None:
+    async def begin(self, head: Head) -> None:
         most = self._upstream.most
-        if most is not None and (response.content_length or 0) > most:
+        if most is not None and (head.length or 0) > most:
             raise Refusal(502, f"The program's answer is longer than {most // 2**20} MiB.")
         # The server in front writes its own date.
-        dropped = HOP_BY_HOP | {b"date"} | ({b"content-length"} if response.status in BODILESS else set())
+        dropped = HOP_BY_HOP | {b"date"} | ({b"content-length"} if head.status in BODILESS else set())
         headers = [
             (name, self._place(value) if name == b"location" else value)
-            for name, value in _kept(response.raw_headers, dropped)
+            for name, value in _kept(head.headers, dropped)
         ]
         self.begun = True
         await self._send(
             {
                 "type": "http.response.start",
-                "status": response.status,
+                "status": head.status,
                 "headers": headers + self._upstream.answer_headers,
             }
         )
 
-    async def more(self, piece: bytes) -> None:
+    async def more(self, piece: bytes, last: bool) -> None:
         self._sent += len(piece)
         if self._upstream.most is not None and self._sent > self._upstream.most:
             raise Refusal(502, "The program's answer is too long.")
-        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send({"type": "http.response.body", "body": piece, "more_body": not last})
 
     def _place(self, location: bytes) -> bytes:
         """A redirect within the program stays below the prefix it does not know of."""
@@ -267,42 +287,72 @@ def _url(scope: Scope, upstream: Upstream) -> URL:
     return URL(f"http://{host}:{upstream.port}{path}", encoded=True)
 
 
-def _has_body(scope: Scope) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
-        for name, value in scope["headers"]
-    )
+def _framing(scope: HTTPScope) -> Framing | None:
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            if value.strip().lower() != b"chunked":
+                raise Refusal(501, "The only transfer coding that is understood here is `chunked`.")
+            return Framing.CHUNKED
+        if name == b"content-length":
+            return Framing.LENGTH if value.strip(b"0 ") else None
+    return None
 
 
-def _request_headers(scope: Scope, upstream: Upstream) -> list[tuple[str, str]]:
+def _request_head(scope: HTTPScope, upstream: Upstream, framing: Framing | None) -> bytes:
+    query = scope["query_string"]
+    target = upstream.path.encode("latin-1") + (b"?" + query if query else b"")
+    lines = [b"%b %b HTTP/1.1" % (scope["method"].encode(), target)]
+    lines += [b"%b: %b" % header for header in _request_headers(scope, upstream)]
+    if framing is Framing.CHUNKED:
+        lines.append(b"transfer-encoding: chunked")
+    head = b"\r\n".join(lines)
+    # The server in front lets none of these in; a second request must not come from here, whatever it does.
+    if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines) or b"\0" in head:
+        raise Refusal(400, "A header has a line break in it.")
+    return head + b"\r\n\r\n"
+
+
+def _request_headers(scope: Scope, upstream: Upstream) -> Headers:
     """As the client sent them, `Host` included, less what is about its connection to podd; and who it is."""
-    came_from: list[str] = []
+    came_from: list[bytes] = []
     kept = []
-    for name, value in _kept(scope["headers"], HOP_BY_HOP | upstream.without):
+    for name, value in _kept(list(scope["headers"]), HOP_BY_HOP | upstream.without):
         if name == b"x-forwarded-for":
-            came_from.append(value.decode("latin-1"))
-        elif name not in (b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix", b"expect"):
-            kept.append((name.decode("latin-1"), value.decode("latin-1")))
+            came_from.append(value)
+        elif name not in OURS:
+            kept.append((name, value))
     if scope["client"]:
-        came_from.append(scope["client"][0])
+        came_from.append(scope["client"][0].encode())
     secure = scope["scheme"] in ("https", "wss")
-    kept.append(("X-Forwarded-For", ", ".join(came_from)))
-    kept.append(("X-Forwarded-Proto", "https" if secure else "http"))
-    kept.append(("X-Forwarded-Host", header(scope, b"host")))
+    kept.append((b"x-forwarded-for", b", ".join(came_from)))
+    kept.append((b"x-forwarded-proto", b"https" if secure else b"http"))
+    kept.append((b"x-forwarded-host", header(scope, b"host").encode("latin-1")))
     if upstream.prefix:
-        kept.append(("X-Forwarded-Prefix", upstream.prefix))
+        kept.append((b"x-forwarded-prefix", upstream.prefix.encode("latin-1")))
     return kept
 
 
+def _as_ours(error: Exception) -> Exception:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectTimeout()
+        case aiohttp.ServerTimeoutError():
+            return Silent()
+        case aiohttp.ClientConnectorError():
+            return Unreachable()
+        case aiohttp.ServerDisconnectedError() | OSError():
+            return Closed(silent=True)
+    return error
+
+
 def _kept(
-    headers: Iterable[tuple[bytes, bytes]], dropped: frozenset[bytes] | set[bytes]
+    headers: Sequence[tuple[bytes, bytes]], dropped: frozenset[bytes] | set[bytes]
 ) -> list[tuple[bytes, bytes]]:
     """All but those dropped and those that `Connection` names. Names come in lower case."""
-    lower = [(name.lower(), value) for name, value in headers]
     named = {
-        word.strip().lower() for name, value in lower if name == b"connection" for word in value.split(b",")
+        word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")
     }
-    return [(name, value) for name, value in lower if name not in dropped and name not in named]
+    return [(name, value) for name, value in headers if name not in dropped and name not in named]
 
 
 async def _first_to_end(*directions: object) -> None:

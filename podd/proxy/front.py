@@ -43,6 +43,10 @@ class Front:
     async def close(self) -> None:
         await self._forwarder.close()
 
+    def under_way(self, pod_id: str) -> int:
+        """Requests and WebSockets that a pod has."""
+        return self._pods.under_way(pod_id)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")
         route = self._names.find(header(scope, b"host"), path)
@@ -100,6 +104,9 @@ class Pods:
         if self._under_way[pod.id] >= self._most:
             raise Refusal(503, f"The pod has {self._most} requests under way, which is the most.", retry=1)
         return self._place(pod.id, Upstream(pod.address, route.port, route.path or "/", route.prefix))
+
+    def under_way(self, pod_id: str) -> int:
+        return self._under_way[pod_id]
 
     @contextmanager
     def _place(self, pod_id: str, upstream: Upstream) -> Iterator[Upstream]:

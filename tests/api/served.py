@@ -27,6 +27,7 @@ from podd.config import Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
 from podd.ids import DerivedKeys, key_hash, new_id
+from podd.listeners import web_server
 from podd.proxy.front import Front
 from podd.proxy.health import Checks
 from podd.sealing import Sealer
@@ -209,6 +210,10 @@ class Served:
         body: Json = self.http.get(f"/v2/{endpoint_id}/health").json()
         return body
 
+    def under_way(self, pod_id: str) -> int:
+        """Requests the proxy has passed on to a pod and not yet answered."""
+        return self._front.under_way(pod_id)
+
     def worker(self, endpoint_id: str, number: int = 0) -> "Worker":
         """One of the endpoint's running containers, as the worker inside sees it."""
         specs = [self.engine.spec(name) for name in self.engine.running()]
@@ -261,8 +266,8 @@ class Served:
         self.checks = Checks(self.podd)
         self._front = Front(Door(self._app, local=False), self.podd, self.checks)
         self._doors = [
-            await _serve(self._front, self._listener),
-            await _serve(Door(self._app, local=True), own_socket),
+            await _serve(self._front, self._listener, self.settings),
+            await _serve(Door(self._app, local=True), own_socket, self.settings),
         ]
 
     async def _close(self) -> None:
@@ -355,19 +360,9 @@ def _app(api: Api) -> Litestar:
     return app
 
 
-async def _serve(app: ASGIApp, listener: socket.socket) -> uvicorn.Server:
+async def _serve(app: ASGIApp, listener: socket.socket, settings: Settings) -> uvicorn.Server:
     """The web server as the daemon has it, but for its endless loop."""
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
+    config = web_server(app, settings)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
