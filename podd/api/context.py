@@ -11,6 +11,7 @@ from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
 from podd.api.gauge import Gauge
+from podd.api.kept import Kept
 from podd.api.waiting import Turns
 from podd.domain.account import ANONYMOUS, OPERATOR, Caller
 from podd.domain.errors import TooLarge, Unauthenticated
@@ -39,6 +40,7 @@ class Api:
     logs: Logs
     gauge: Gauge
     turns: Turns = field(default_factory=Turns)
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def now(self) -> int:

@@ -101,6 +101,9 @@ class Pod:
     terminate_after: int | None = None
     global_networking: bool = False
 
+    def __hash__(self) -> int:
+        return hash(self.workload)
+
     @property
     def id(self) -> str:
         return self.workload.id

@@ -105,6 +105,10 @@ class Workload:
     gpus_lost_at: int | None = None
     sick_gpus: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """Of little, as what is kept about thousands of workloads is looked up by them."""
+        return hash((self.id, self.generation, self.changed_at))
+
     @property
     def trouble(self) -> str:
         """What is wrong with its GPUs, in sentences; empty when nothing is."""

@@ -312,7 +312,7 @@ def test_whole_numbers_are_written_without_a_point(podd: Served) -> None:
     )
     text = podd.http.post("/graphql", json={"query": document}).text
     assert not re.findall(r"\d\.0\b", text)
-    assert '"volumeInGb": 20' in text
+    assert '"volumeInGb":20' in text
     assert '"costPerHr": 0.49' in text
 
 

@@ -1,9 +1,11 @@
 """How long lists of many pods take: `python -m tests.bench.lists [stopped] [running]`.
 
 One run measures each list with few pods and with many over real HTTP, so that what a pod costs can be told
-from what a request costs on any machine. Medians, in milliseconds. No test: nothing here passes or fails.
+from what a request costs on any machine. Medians, in milliseconds, and the processor time of podd and of the
+client together, which tells more on a busy machine. No test: nothing here passes or fails.
 """
 
+import logging
 import statistics
 import sys
 import tempfile
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from runpod.api.queries.pods import QUERY_POD
 from structlog.testing import capture_logs
 
 from podd.domain.pod import Pod
@@ -29,6 +32,7 @@ BARE = '{"query": "query { myself { pods { id name desiredStatus costPerHr } } }
 
 
 def main(stopped: int, running: int) -> None:
+    logging.disable()  # the SDK asks for it with every request, once it is imported
     with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name, capture_logs():
         podd = Served(Path(name))
         try:
@@ -39,8 +43,9 @@ def main(stopped: int, running: int) -> None:
             podd.settle()
             print(f"{stopped} stopped pods and {running} running; in brackets 10 and 1 (another account's)")
             for what, ask in lists().items():
+                (wall, cpu), (few_wall, few_cpu) = medians(podd, ask, many), medians(podd, ask, few)
                 print(
-                    f"{what:<36}{median(podd, ask, many):7.1f} ms  ({median(podd, ask, few):.1f} ms)",
+                    f"{what:<36}{wall:7.1f} ms, CPU {cpu:5.1f} ms  ({few_wall:.1f} ms, CPU {few_cpu:.1f} ms)",
                     flush=True,
                 )
             print(f"{'a tick with nothing to do':<36}{tick(podd):7.1f} ms")
@@ -52,6 +57,9 @@ def lists() -> dict[str, Ask]:
     def documented_list(client: httpx.Client) -> httpx.Response:
         return client.post("/graphql", content=documented.LIST_PODS, headers=JSON)
 
+    def as_the_sdk_asks(client: httpx.Client) -> httpx.Response:
+        return client.post("/graphql", json={"query": QUERY_POD})
+
     return {
         "GET /v1/pods": lambda client: client.get("/v1/pods"),
         "GET /v2/pods": lambda client: client.get("/v2/pods?limit=1000"),
@@ -59,21 +67,23 @@ def lists() -> dict[str, Ask]:
             "/graphql", content=BARE, headers=JSON
         ),
         "GraphQL myself.pods, as documented": documented_list,
+        "GraphQL myself.pods, of the SDK": as_the_sdk_asks,
         "GET /health": lambda client: client.get("/health"),
     }
 
 
-def median(podd: Served, ask: Ask, key: str) -> float:
+def medians(podd: Served, ask: Ask, key: str) -> tuple[float, float]:
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=podd.url, headers=headers, timeout=30, **QUICKLY) as client:
-        return statistics.median(timed(ask, client) for _ in range(TIMES))
+        walls, cpus = zip(*(timed(ask, client) for _ in range(TIMES)), strict=True)
+    return statistics.median(walls), statistics.median(cpus)
 
 
-def timed(ask: Ask, client: httpx.Client) -> float:
-    begun = time.perf_counter()
+def timed(ask: Ask, client: httpx.Client) -> tuple[float, float]:
+    begun, used = time.perf_counter(), time.process_time()
     answer = ask(client)
     assert answer.status_code == 200, answer.text
-    return (time.perf_counter() - begun) * 1000
+    return (time.perf_counter() - begun) * 1000, (time.process_time() - used) * 1000
 
 
 def tick(podd: Served) -> float:

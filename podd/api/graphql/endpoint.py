@@ -5,15 +5,18 @@ nobody has is 401. `errors` is left out when there are none: the SDK tests for t
 """
 
 import json
+from hashlib import sha256
 from typing import Any
 
+import msgspec
 import structlog
 from ariadne import graphql
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse
 from litestar import Response, post
 
-from podd.api.context import AnyRequest, Call, api_of, caller_of, read_body
+from podd.api.context import AnyRequest, api_of, caller_of, read_body
 from podd.api.errors import INTERNAL
+from podd.api.graphql.at_rest import Question, Remembering
 from podd.api.graphql.resolvers import mutation, query
 from podd.api.graphql.schema import build
 from podd.api.graphql.stubs import NO_SUCH_CLUSTER
@@ -34,10 +37,12 @@ async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
     """Run a GraphQL document."""
     caller = await caller_of(request)
     try:
-        data = _parse_body(await read_body(request, MAX_BODY, "1MiB"))
+        raw = await read_body(request, MAX_BODY, "1MiB")
+        data = _parse_body(raw)
     except PoddError as error:
         return _answer(400, {"errors": [_plain_error(error.message)]})
-    context = Call(api_of(request), caller)
+    api = api_of(request)
+    context = Question(api, caller, digest=sha256(raw).digest(), kept=api.kept)
     understood, result = await graphql(
         _schema,
         data,
@@ -45,6 +50,7 @@ async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
         error_formatter=_format,
         query_parser=_parse,
         logger="podd.graphql",
+        execution_context_class=Remembering,
     )
     found = result.get("errors") or []
     if understood and _variables_do_not_fit(result, found):
@@ -134,4 +140,11 @@ def _with_code(error: dict[str, Any], code: str) -> dict[str, Any]:
 
 
 def _answer(status: int, body: dict[str, Any]) -> Response[bytes]:
-    return Response(json.dumps(body).encode(), status_code=status, media_type="application/json")
+    return Response(_json(body), status_code=status, media_type="application/json")
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # a message quotes half of a surrogate pair, which only escapes can write
+        return json.dumps(body, default=json.loads).encode()

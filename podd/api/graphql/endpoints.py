@@ -6,6 +6,7 @@ from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
 from podd.api.graphql import inputs, pods
+from podd.api.graphql.at_rest import Shown
 from podd.api.graphql.roots import Input, mutation
 from podd.api.graphql.views import View
 from podd.api.graphql.views.pod import as_pod
@@ -109,16 +110,16 @@ def _view(db: Reader, context: Call, endpoint: Endpoint) -> View:
     )
 
 
-def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[View]]]:
+def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[Shown]]]:
     """The endpoint's workers, read as pods: their state, and why one is not running."""
 
-    async def show(info: GraphQLResolveInfo) -> list[View]:
+    async def show(info: GraphQLResolveInfo) -> list[Shown]:
         context: Call = info.context
         return await context.read(_show_workers, context, endpoint)
 
     return show
 
 
-def _show_workers(db: Reader, context: Call, endpoint: Endpoint) -> list[View]:
+def _show_workers(db: Reader, context: Call, endpoint: Endpoint) -> list[Shown]:
     crew = workloads.workers_of(db, endpoint.id)
     return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in crew])

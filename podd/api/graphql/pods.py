@@ -7,6 +7,7 @@ from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
 from podd.api.graphql import inputs
+from podd.api.graphql.at_rest import AtRest, Shown
 from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views.catalogue import cpu_flavor_view
@@ -22,7 +23,7 @@ from podd.store.db import Reader
 
 
 @mutation.field("podFindAndDeployOnDemand")
-async def deploy_on_demand(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def deploy_on_demand(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     context, data = _creator(info), inputs.required(input)
     if data.get("computeType") == "CPU":
         return await _create(context, inputs.cpu_pod_request(data, context.podd.catalogue))
@@ -30,29 +31,29 @@ async def deploy_on_demand(_root: object, info: GraphQLResolveInfo, input: Input
 
 
 @mutation.field("podRentInterruptable")
-async def rent_interruptable(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def rent_interruptable(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     return await _create(_creator(info), inputs.pod_request(inputs.required(input), spot=True))
 
 
 @mutation.field("deployCpuPod")
-async def deploy_cpu(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def deploy_cpu(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     context = _creator(info)
     return await _create(context, inputs.cpu_pod_request(inputs.required(input), context.podd.catalogue))
 
 
 @mutation.field("podResume")
-async def resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     return await _resume(info.context, inputs.required(input))
 
 
 @mutation.field("podBidResume")
-async def bid_resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def bid_resume(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     data = inputs.required(input)
     return await _resume(info.context, data, bid=inputs.nano(data["bidPerGpu"], "bidPerGpu") or 0)
 
 
 @mutation.field("podStop")
-async def stop(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def stop(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     context: Call = info.context
     pod_id = inputs.required(input)["podId"]
     stopped = await context.write(pods.stop, context.podd, context.caller, pod_id, context.now)
@@ -67,7 +68,7 @@ async def terminate(_root: object, info: GraphQLResolveInfo, input: Input | None
 
 
 @mutation.field("podEditJob")
-async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown:
     context: Call = info.context
     data = inputs.required(input)
     edited = await context.write(
@@ -77,7 +78,7 @@ async def edit_job(_root: object, info: GraphQLResolveInfo, input: Input | None 
 
 
 @query.field("pod")
-async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View | None:
+async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> Shown | None:
     context: Call = info.context
     try:
         found = await context.read(pods.own, context.caller, inputs.required(input)["podId"])
@@ -86,21 +87,34 @@ async def pod(_root: object, info: GraphQLResolveInfo, input: Input | None = Non
     return await _show(context, found)
 
 
-async def mine(info: GraphQLResolveInfo) -> list[View]:
+async def mine(info: GraphQLResolveInfo) -> list[Shown]:
     """`myself.pods`."""
     context: Call = info.context
-    return await context.read(show_pods, context, await context.read(pods.listed, context.caller))
+
+    def show(db: Reader) -> list[Shown]:
+        return show_pods(db, context, pods.listed(db, context.caller))
+
+    return await context.read(show)
 
 
-def show_pods(db: Reader, context: Call, found: list[Pod]) -> list[View]:
+def show_pods(db: Reader, context: Call, found: list[Pod]) -> list[Shown]:
     podd = context.podd
     types = podd.gpu_types(db)
     volume_of = cache(lambda volume_id: volumes.get(db, volume_id))
     use, load = context.api.telemetry.gpus, context.api.telemetry.containers
-    return [
-        {**pod_view(pod, podd, types, load, use, context.now), **_what_it_names(context, pod, volume_of)}
-        for pod in found
-    ]
+
+    def shown(pod: Pod) -> Shown:
+        gpu_type = types.get(pod.gpu_type_id)
+
+        def view() -> View:
+            facts = pod_view(pod, podd, gpu_type, load, use, context.now)
+            return {**facts, **_what_it_names(context, pod, volume_of)}
+
+        if pod.workload.at_rest and pod.id not in load and not pod.workload.needs.network_volume_id:
+            return AtRest((pod, gpu_type), view)
+        return view()
+
+    return [shown(pod) for pod in found]
 
 
 # Private
@@ -113,19 +127,19 @@ def _creator(info: GraphQLResolveInfo) -> Call:
     return context
 
 
-async def _create(context: Call, request: PodRequest) -> View:
+async def _create(context: Call, request: PodRequest) -> Shown:
     made = await context.write(pods.create, context.podd, context.caller, request, context.now)
     return await _show(context, made)
 
 
-async def _resume(context: Call, data: Input, bid: int | None = None) -> View:
+async def _resume(context: Call, data: Input, bid: int | None = None) -> Shown:
     resumed = await context.write(
         pods.resume, context.podd, context.caller, data["podId"], data.get("gpuCount"), context.now, bid=bid
     )
     return await _show(context, resumed)
 
 
-async def _show(context: Call, found: Pod) -> View:
+async def _show(context: Call, found: Pod) -> Shown:
     return (await context.read(show_pods, context, [found]))[0]
 
 

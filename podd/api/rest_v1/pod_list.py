@@ -7,7 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from podd.api.context import Call
-from podd.api.rest_v1.views import Include, Things, pod_view, worker_view
+from podd.api.rest_v1.views import Include, Things, shown, shown_pod, worker_view
 from podd.services import endpoints, pods
 from podd.store.db import Reader
 from podd.wire import rest_v1 as wire
@@ -87,19 +87,19 @@ def provide_wanted(
 DEPENDENCIES = {"wanted": Provide(provide_wanted, sync_to_thread=False)}
 
 
-def show_wanted(db: Reader, call: Call, wanted: Wanted) -> list[wire.Pod]:
-    """The account's pods, and its serverless workers if they are asked for."""
+def show_wanted(db: Reader, call: Call, wanted: Wanted) -> bytes:
+    """The account's pods, and its serverless workers if they are asked for, as JSON."""
     podd, now, include = call.api.podd, call.api.now, wanted.include
     things = Things(db, podd)
-    found = [pod_view(things, podd, pod, now, include) for pod in pods.listed(db, call.caller)]
+    found = [shown_pod(things, podd, pod, now, include) for pod in pods.listed(db, call.caller)]
     if wanted.workers:
         found += [
-            worker_view(things, podd, worker, endpoint, now, include)
+            shown(worker_view(things, podd, worker, endpoint, now, include))
             for endpoint in endpoints.listed(db, call.caller)
             for worker in endpoints.crew(db, call.caller, endpoint.id)
         ]
     here = podd.settings.machine.data_center_id.upper()
-    return [pod for pod in found if wanted.fits(pod, here)]
+    return b"[%s]" % b",".join(pod.json for pod in found if wanted.fits(pod.view, here))
 
 
 def _set(values: Words) -> set[str]:

@@ -4,8 +4,9 @@ where RunPod's description promises nothing."""
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
-from litestar import delete, get, patch, post, put
+from litestar import MediaType, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from podd.api.context import Call
@@ -45,10 +46,13 @@ async def create(call: NamedDependency[Call], data: JSONBody[wire.PodCreateInput
     return await _write(call, _create, call, data or wire.PodCreateInput())
 
 
-@get(ALL, operation_id="ListPods", responses=errors(), dependencies=DEPENDENCIES)
-async def list_all(call: NamedDependency[Call], wanted: NamedDependency[Wanted]) -> list[wire.Pod]:
+_LISTED = ResponseSpec(list[wire.Pod], description="The pods", generate_examples=False)
+
+
+@get(ALL, operation_id="ListPods", responses={200: _LISTED, **errors()}, dependencies=DEPENDENCIES)
+async def list_all(call: NamedDependency[Call], wanted: NamedDependency[Wanted]) -> Response[bytes]:
     """The account's pods, filtered."""
-    return await call.read(show_wanted, call, wanted)
+    return Response(await call.read(show_wanted, call, wanted), media_type=MediaType.JSON)
 
 
 @get(ONE, operation_id="GetPod", responses=errors(404))

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
+import msgspec
+
+from podd.api.rest_v1.call import written
 from podd.api.shown import dollars, instant, last_change, uptime
 from podd.domain import pod as rules
 from podd.domain.catalogue import GpuType
@@ -40,10 +44,7 @@ class Things:
 
 
 def pod_view(things: Things, podd: Platform, pod: Pod, now: int, include: Include) -> wire.Pod:
-    """One that is at rest reads the same until somebody changes it, and most pods of a long list are."""
     gpu_type = things.gpu_types.get(pod.gpu_type_id)
-    if pod.workload.at_rest and include == Include():
-        return _at_rest(pod, gpu_type, podd.machine_id)
     view = _view(pod, gpu_type, podd.machine_id, podd.settings.machine.public_ip, now)
     if include.machine:
         view.machine = _machine(things, podd, pod, view.gpu)
@@ -54,9 +55,27 @@ def pod_view(things: Things, podd: Platform, pod: Pod, now: int, include: Includ
     return view
 
 
+class Shown(NamedTuple):
+    """A view, and how it is written."""
+
+    view: wire.Pod
+    json: bytes
+
+
+def shown_pod(things: Things, podd: Platform, pod: Pod, now: int, include: Include) -> Shown:
+    """One that is at rest reads the same until somebody changes it, and most pods of a long list are."""
+    if pod.workload.at_rest and include == Include():
+        return _at_rest(pod, things.gpu_types.get(pod.gpu_type_id), podd.machine_id)
+    return shown(pod_view(things, podd, pod, now, include))
+
+
+def shown(view: wire.Pod) -> Shown:
+    return Shown(view, msgspec.json.encode(written(view)))
+
+
 @lru_cache(maxsize=4096)
-def _at_rest(pod: Pod, gpu_type: GpuType | None, machine_id: str) -> wire.Pod:
-    return _view(pod, gpu_type, machine_id, "", 0)
+def _at_rest(pod: Pod, gpu_type: GpuType | None, machine_id: str) -> Shown:
+    return shown(_view(pod, gpu_type, machine_id, "", 0))
 
 
 def _view(pod: Pod, gpu_type: GpuType | None, machine_id: str, public_ip: str, now: int) -> wire.Pod:

@@ -6,6 +6,9 @@ import binascii
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from litestar import Response
+
+from podd.api.rest_v2.operation import JSON
 from podd.domain.errors import Invalid
 from podd.wire.rest_v2 import PageQuery, Pagination
 
@@ -21,6 +24,12 @@ def page(things: Iterable[T], query: PageQuery, key: Callable[[T], Key]) -> tupl
         ordered = [thing for thing in ordered if key(thing) < after]
     found, more = ordered[: query.limit], len(ordered) > query.limit
     return found, Pagination(next_cursor=_cursor(key(found[-1])) if more else None, has_next_page=more)
+
+
+def page_of(name: str, shown: Iterable[bytes], pagination: Pagination) -> Response[bytes]:
+    """The answer with a page of things that are JSON already, under this name."""
+    parts = b",".join(shown), pagination.model_dump_json(by_alias=True).encode()
+    return Response(b'{"%s":[%s],"pagination":%s}' % (name.encode(), *parts), media_type=JSON)
 
 
 def _cursor(key: Key) -> str:

@@ -18,17 +18,14 @@ SSH = 22
 
 
 def pod_view(api: Api, pod: Pod) -> wire.Pod:
-    """One that is at rest reads the same until somebody changes it, and most pods of a long list are."""
-    hides_password = generated_password(pod, api.podd.keys) is not None
-    here, cuda = api.podd.settings.machine.data_center_id, api.podd.host.cuda_version
+    return _view(pod, *_besides(api, pod), api)
+
+
+def pod_json(api: Api, pod: Pod) -> bytes:
+    """The view, written. A pod at rest reads the same until it is changed, and most of a long list are."""
     if pod.workload.at_rest:
-        return _at_rest(pod, hides_password, here, cuda)
-    return _view(pod, hides_password, here, cuda, api)
-
-
-@lru_cache(maxsize=4096)
-def _at_rest(pod: Pod, hides_password: bool, here: str, cuda: str | None) -> wire.Pod:
-    return _view(pod, hides_password, here, cuda)
+        return _at_rest(pod, *_besides(api, pod))
+    return _written(pod_view(api, pod))
 
 
 def _view(pod: Pod, hides_password: bool, here: str, cuda: str | None, api: Api | None = None) -> wire.Pod:
@@ -68,6 +65,21 @@ def mounts_view(pod: Pod) -> wire.Mounts:
 
 
 # Private
+
+
+@lru_cache(maxsize=4096)
+def _at_rest(pod: Pod, hides_password: bool, here: str, cuda: str | None) -> bytes:
+    return _written(_view(pod, hides_password, here, cuda))
+
+
+def _written(view: wire.Pod) -> bytes:
+    return view.model_dump_json(by_alias=True).encode()
+
+
+def _besides(api: Api, pod: Pod) -> tuple[bool, str, str | None]:
+    """What a view shows besides the pod's facts: whether the password is hidden, the data centre, CUDA."""
+    hides_password = generated_password(pod, api.podd.keys) is not None
+    return hides_password, api.podd.settings.machine.data_center_id, api.podd.host.cuda_version
 
 
 @lru_cache(maxsize=256)

@@ -1,12 +1,12 @@
 """/v2/pods."""
 
-from litestar import HttpMethod
+from litestar import HttpMethod, Response
 from litestar.response import Stream
 
 from podd.api.rest_v2 import log_stream, pod_inputs
 from podd.api.rest_v2.operation import Call, operation
-from podd.api.rest_v2.pages import page
-from podd.api.rest_v2.pod_views import pod_view
+from podd.api.rest_v2.pages import page, page_of
+from podd.api.rest_v2.pod_views import pod_json, pod_view
 from podd.domain import pod as rules
 from podd.domain.errors import Conflict
 from podd.domain.pod import Pod
@@ -19,13 +19,13 @@ _ONE = "/pods/{id}"
 
 
 @operation(HttpMethod.GET, "/pods", id="listPods", query=wire.PodsQuery, answer=wire.ListPodsResponse)
-async def list_pods(call: Call, query: wire.PodsQuery) -> wire.ListPodsResponse:
+async def list_pods(call: Call, query: wire.PodsQuery) -> Response[bytes]:
     """The account's pods."""
 
-    def show(db: Reader) -> wire.ListPodsResponse:
+    def show(db: Reader) -> Response[bytes]:
         every = pods.listed(db, call.caller)
         found, pagination = page(every, query, lambda pod: (pod.workload.created_at, pod.id))
-        return wire.ListPodsResponse(pods=[pod_view(call.api, pod) for pod in found], pagination=pagination)
+        return page_of("pods", (pod_json(call.api, pod) for pod in found), pagination)
 
     return await call.read(show)
 

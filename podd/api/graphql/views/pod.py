@@ -17,14 +17,13 @@ from podd.services.platform import Platform
 def pod_view(
     pod: Pod,
     podd: Platform,
-    gpu_types: Mapping[str, GpuType],
+    gpu_type: GpuType | None,
     containers: Mapping[str, Stats],
     gpu_use: Mapping[str, GpuUse],
     now: int,
 ) -> View:
     """What takes time is written as functions, which are called for the fields that were asked for."""
     workload, needs, machine = pod.workload, pod.workload.needs, podd.settings.machine
-    gpu_type = gpu_types.get(pod.gpu_type_id)
     return {
         "id": pod.id,
         "name": pod.name,
