@@ -1,10 +1,19 @@
 """The demo can be ended where it may be left, and nowhere else."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from podd.demo.signals import Interrupted, Signals
+
+
+@pytest.fixture(autouse=True)
+def hang_ups_are_heard() -> Iterator[None]:
+    """Also where the tests were started to go on after a hang-up."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

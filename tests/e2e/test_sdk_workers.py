@@ -105,22 +105,16 @@ def test_91_92_an_idle_worker_leaves_within_seconds_and_a_job_that_comes_meanwhi
 
 
 def test_69_a_worker_does_as_many_jobs_at_once_as_it_says(
-    shared_daemon: Daemon, new_endpoint: NewEndpoint
+    shared_daemon: Daemon, new_endpoint: NewEndpoint, tmp_path: Path
 ) -> None:
     endpoint = new_endpoint("four", workersMin=1, workersMax=1)
-    eventually(lambda: shared_daemon.health(endpoint)["workers"]["ready"] == 1, 20)
-    ids = [shared_daemon.run(endpoint, {"sleep": 1}) for _ in range(8)]
-    most = 0
-
-    def all_done() -> bool:
-        nonlocal most
-        health = shared_daemon.health(endpoint)
-        most = max(most, health["jobs"]["inProgress"])
-        assert health["workers"]["running"] <= 1
-        return bool(health["jobs"]["completed"] == 8)
-
-    eventually(all_done, 20)
-    assert most == 4
+    until = tmp_path / "go on"
+    ids = [shared_daemon.run(endpoint, {"until": str(until)}) for _ in range(8)]
+    eventually(lambda: shared_daemon.health(endpoint)["jobs"]["inProgress"] == 4)
+    health = shared_daemon.health(endpoint)
+    assert (health["jobs"]["inQueue"], health["workers"]["running"]) == (4, 1)
+    until.touch()
+    eventually(lambda: shared_daemon.health(endpoint)["jobs"]["completed"] == 8)
     assert len({shared_daemon.status(endpoint, job_id)["workerId"] for job_id in ids}) == 1
 
 
