@@ -65,7 +65,17 @@ def test_keys_of_one_purpose_do_not_serve_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "rpa_", "rpa__", "rpa_x", "rpa_x_", "rpa_x_y_z", "rpa_é_ü", ids.api_key()]
+    "key",
+    [
+        "",
+        "rpa_",
+        "rpa__",
+        "rpa_x",
+        "rpa_x_",
+        "rpa_x_y_z",
+        "rpa_é_ü",
+        pytest.param(ids.api_key(), id="account's"),
+    ],
 )
 def test_what_is_no_pods_key_leads_nowhere(key: str) -> None:
     assert KEYS.pod_of(key) is None

@@ -39,6 +39,7 @@ from podd.services.telemetry import Telemetry
 from podd.store import gpus
 from podd.store.db import Store
 from podd.wakeups import Bells
+from tests.database import empty_database
 from tests.fakes import FakeEngine, FakeVolumes, ManualClock
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class Served:
             listen=(f"127.0.0.1:{self.address[1]}",),
             **{"gpus": {"simulated": GPUS}, "limits": {**LIMITS, **limits}, **settings},
         )
+        self.settings.database.write_bytes(empty_database())
         self.clock = ManualClock()
         self.engine = FakeEngine(images=[IMAGE, "runpod/tensorflow", "runpod/pytorch"], clock=self.clock)
         self._loop = uvloop.new_event_loop()
@@ -231,7 +233,7 @@ class Served:
     async def _open(self) -> None:
         bells = Bells()
         known = catalogue(self.settings)
-        store = await asyncio.to_thread(Store, self.settings.data_dir / "podd.sqlite3", on_commit=bells.ring)
+        store = await asyncio.to_thread(Store, self.settings.database, on_commit=bells.ring)
         probe = DeclaredProbe(self.settings.gpus.simulated, known)
         await store.write(gpus.put_all, probe.gpus())
         self.podd = Platform(

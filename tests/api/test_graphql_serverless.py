@@ -216,7 +216,7 @@ def test_a_deleted_endpoint_is_gone_with_its_workers_and_jobs(podd: Served) -> N
     endpoint_id, _ = podd.woken()
     job_id = podd.submit(endpoint_id)
     document = f'mutation {{ deleteEndpoint(id: "{endpoint_id}") }}'
-    assert podd.http.post("/graphql", json={"query": document}).text == '{"data": {"deleteEndpoint": null}}'
+    assert podd.http.post("/graphql", json={"query": document}).text == '{"data":{"deleteEndpoint":null}}'
     assert podd.data(ENDPOINTS) == {"myself": {"endpoints": []}}
     assert podd.http.get(f"/v2/{endpoint_id}/status/{job_id}").status_code == 404
     assert podd.http.get(f"/v2/{endpoint_id}/health").status_code == 404

@@ -87,7 +87,7 @@ def main(program: str, wrk: str, seconds: int = 5) -> None:
         daemon.start()
         pod_id = daemon.create_pod("sleep 100000", ports=f"{behind}/http")
         podd = f"{daemon.url}/proxy/{pod_id}/{behind}"
-        eventually(lambda: daemon.http("GET", f"/proxy/{pod_id}/{behind}/small").status_code == 200, 30)
+        eventually(lambda: daemon.http("GET", f"/proxy/{pod_id}/{behind}/small").status_code == 200)
         ways = {
             "direct": f"http://127.0.0.1:{behind}",
             "nginx": f"http://127.0.0.1:{front}",

@@ -79,7 +79,7 @@ def test_it_leaves_nothing_even_when_it_is_killed(start: StartDemo, last: str) -
     demo.wait_to_say(last)
     demo.process.kill()
     demo.process.wait()
-    eventually(lambda: not demo.left(), 60)
+    eventually(lambda: not demo.left())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

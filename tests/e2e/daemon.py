@@ -21,12 +21,15 @@ from podd.ids import new_id
 from podd.ports import Engine
 from podd.processes.engine import ProcessEngine
 from podd.wire.operator import AccountWish, NewAccount
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
 
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 HANDLERS = Path(__file__).with_name("handlers.py")
+
+# Tests that run at the same time in other processes have other ports.
+PORTS = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4)
 
 # Short enough that a test need not wait, long enough that a busy machine keeps them.
 LIMITS = {
@@ -82,7 +85,7 @@ class Daemon:
         self._log = directory / "podd.log"
         self._log.touch()
         self._key = ""
-        first_port = random.randrange(20_000, 32_000, 100)
+        first_port = PORTS + random.randrange(0, 3_000, 100)
         base: Json = {
             "data_dir": str(self.data_dir),
             "listen": [f"127.0.0.1:{self.port}"],
@@ -117,7 +120,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._ready, 20)
+        eventually(self._ready)
         return self
 
     def stop(self) -> None:
@@ -126,7 +129,7 @@ class Daemon:
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)
         try:
-            code = process.wait(20)
+            code = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -330,7 +333,7 @@ class Daemon:
         body: Json = response.json()
         return body
 
-    def finished(self, endpoint_id: str, job_id: str, seconds: float = 30) -> Json:
+    def finished(self, endpoint_id: str, job_id: str, seconds: float = PATIENCE) -> Json:
         """The job once it is in a final state."""
         eventually(lambda: self.status(endpoint_id, job_id)["status"] in FINAL, seconds)
         return self.status(endpoint_id, job_id)

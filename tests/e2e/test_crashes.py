@@ -66,7 +66,7 @@ def submitting(daemon: Daemon, endpoint_id: str, threads: int) -> Iterator[list[
 
 def kill_at(daemon: Daemon, event: str, count: int = 1) -> None:
     """SIGKILL as soon as the daemon has said `event` for the `count`-th time in its life."""
-    eventually(lambda: len(daemon.log_lines(event)) >= count, 30)
+    eventually(lambda: len(daemon.log_lines(event)) >= count)
     daemon.kill()
 
 
@@ -83,7 +83,7 @@ def test_86_every_job_that_was_acknowledged_before_a_kill_is_queued_exactly_once
     endpoint = daemon.save_endpoint(templateId=template, workersMax=0)
     threads = 8
     with submitting(daemon, endpoint, threads) as acknowledged:
-        eventually(lambda: len(acknowledged) > 300, 30)
+        eventually(lambda: len(acknowledged) > 300)
         daemon.kill()
     daemon.start()
 
@@ -118,8 +118,8 @@ def test_jobs_end_once_whatever_moment_the_daemon_is_killed_at(
 
     # What was stored although its answer was cut off runs as well. A result that was posted while the
     # daemon was away is lost, for the SDK does not try again: such a job runs twice, and still ends once.
-    eventually(lambda: daemon.health(endpoint)["jobs"]["inQueue"] == 0, 30)
-    eventually(lambda: daemon.health(endpoint)["jobs"]["inProgress"] == 0, 30)
+    eventually(lambda: daemon.health(endpoint)["jobs"]["inQueue"] == 0)
+    eventually(lambda: daemon.health(endpoint)["jobs"]["inProgress"] == 0)
     runs = Counter(record.read_text().split())
     assert set(jobs) <= set(runs)
     assert daemon.health(endpoint)["jobs"] == {
@@ -137,7 +137,7 @@ def test_a_job_that_runs_while_the_daemon_is_killed_is_finished_by_the_same_work
     endpoint = serving(daemon, tmp_path, record)
     gate = tmp_path / "gate"
     job = daemon.run(endpoint, {"n": 7, "gate": str(gate)})
-    eventually(lambda: record.read_text().split() == [job], 30)
+    eventually(lambda: record.read_text().split() == [job])
     daemon.kill()
     daemon.start()
     gate.touch()
@@ -164,33 +164,33 @@ def test_a_pod_has_one_container_whatever_moment_of_its_start_the_daemon_is_kill
     pods = daemon.graphql("{ myself { pods { id } } }")["myself"]["pods"]
     assert len(pods) == 1
     pod_id = pods[0]["id"]
-    eventually(lambda: daemon.runs(pod_id), 20)
+    eventually(lambda: daemon.runs(pod_id))
     assert processes_of(pod_id) == 1
     assert daemon.running() == [f"podd-{pod_id}-1"]
 
 
 def test_a_stopped_daemon_leaves_its_pods_running_and_a_new_start_adopts_them(daemon: Daemon) -> None:
     pod_id = daemon.create_pod("sleep 300")
-    eventually(lambda: daemon.runs(pod_id), 20)
+    eventually(lambda: daemon.runs(pod_id))
     before = process_ids_of(pod_id)
     daemon.restart()
 
-    eventually(lambda: daemon.runs(pod_id), 20)
+    eventually(lambda: daemon.runs(pod_id))
     assert process_ids_of(pod_id) == before
     assert daemon.running() == [f"podd-{pod_id}-1"]
 
 
 def test_a_pod_terminated_just_before_a_kill_leaves_nothing_behind(daemon: Daemon) -> None:
     pod_id = daemon.create_pod("sleep 300", volumeInGb=1)
-    eventually(lambda: daemon.runs(pod_id), 20)
+    eventually(lambda: daemon.runs(pod_id))
     volume = daemon.data_dir / "volumes" / pod_id
     assert volume.is_dir()
     daemon.graphql(f'mutation {{ podTerminate(input: {{podId: "{pod_id}"}}) }}')
     daemon.kill()
     daemon.start()
 
-    eventually(lambda: not process_ids_of(pod_id), 20)
-    eventually(lambda: not volume.exists(), 20)
+    eventually(lambda: not process_ids_of(pod_id))
+    eventually(lambda: not volume.exists())
     assert daemon.pod(pod_id) is None
 
 
@@ -210,7 +210,7 @@ def test_a_docker_pod_has_one_container_whatever_moment_of_its_start_the_daemon_
     pods = daemon.graphql("{ myself { pods { id } } }")["myself"]["pods"]
     assert len(pods) == 1
     pod_id = pods[0]["id"]
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
     assert daemon.running() == [f"podd-{pod_id}-1"]
 
 

@@ -76,7 +76,7 @@ def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.Docker
         containerDiskInGb=1,
         env=[{"key": "GREETING", "value": "hello you"}],
     )
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
     pod = daemon.pod(pod_id)
     assert pod is not None
 
@@ -100,7 +100,7 @@ def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.Docker
     ports = {port["privatePort"]: port["publicPort"] for port in pod["runtime"]["ports"]}
     assert environment["RUNPOD_TCP_PORT_8080"] == str(ports[8080])
     inside(engine, pod_id, "sh", "-c", "echo kept >/data/notes; echo lost >/lost")
-    eventually(lambda: fetched(f"http://127.0.0.1:{ports[8080]}/notes") == "kept\n", 30)
+    eventually(lambda: fetched(f"http://127.0.0.1:{ports[8080]}/notes") == "kept\n")
 
     # A new daemon finds it
     daemon.restart()
@@ -114,9 +114,9 @@ def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.Docker
         "mutation ($id: String!) { podStop(input: {podId: $id}) { desiredStatus } }", {"id": pod_id}
     )
     assert stopped == {"podStop": {"desiredStatus": "EXITED"}}
-    eventually(lambda: not any(pod_id in name for name in daemon.running()), 30)
+    eventually(lambda: not any(pod_id in name for name in daemon.running()))
     daemon.graphql("mutation ($id: String!) { podResume(input: {podId: $id}) { id } }", {"id": pod_id})
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
     assert inside(engine, pod_id, "cat", "/data/notes") == "kept\n"
     assert "lost" not in inside(engine, pod_id, "ls", "/").split()
 
@@ -124,18 +124,18 @@ def test_a_pods_life(daemon: Daemon, engine: DockerEngine, client: docker.Docker
     volume = Path(daemon.data_dir) / "volumes" / pod_id
     assert volume.exists()
     terminate(daemon, pod_id)
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])
     eventually(lambda: not volume.exists())
 
 
 def test_two_pods_get_a_gpu_each(daemon: Daemon, engine: DockerEngine) -> None:
     pods = [daemon.create_pod("sleep 1000", imageName=IMAGE) for _ in range(2)]
-    eventually(lambda: all(daemon.runs(pod_id) for pod_id in pods), 30)
+    eventually(lambda: all(daemon.runs(pod_id) for pod_id in pods))
     given = {inside(engine, pod_id, "sh", "-c", "echo $NVIDIA_VISIBLE_DEVICES").strip() for pod_id in pods}
     assert len(given) == 2
     for pod_id in pods:
         terminate(daemon, pod_id)
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def given_up(daemon: Daemon, pod_id: str) -> str:
         pod = daemon.pod(pod_id)
         return pod is not None and pod["desiredStatus"] == "EXITED"
 
-    eventually(exited, 40)
+    eventually(exited)
     pod = daemon.pod(pod_id)
     assert pod is not None
     assert pod["runtime"] is None
@@ -180,10 +180,10 @@ def test_a_pod_that_cannot_run_says_why_and_frees_its_gpus(
     for words in said:
         assert words in reason
     other = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuCount=2)
-    eventually(lambda: daemon.runs(other), 30)
+    eventually(lambda: daemon.runs(other))
     for each in (pod_id, other):
         terminate(daemon, each)
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])
 
 
 def test_a_registry_that_is_away_is_told_while_podd_tries_again(daemon: Daemon, engine: DockerEngine) -> None:
@@ -195,7 +195,7 @@ def test_a_registry_that_is_away_is_told_while_podd_tries_again(daemon: Daemon, 
         assert pod["desiredStatus"] == "RUNNING"
         return "127.0.0.1:1/some/image:1" in pod["lastStatusChange"]
 
-    eventually(told, 30)
+    eventually(told)
     terminate(daemon, pod_id)
     eventually(lambda: daemon.pod(pod_id) is None)
     assert engine.list() == []
@@ -211,7 +211,7 @@ def test_an_endpoint_goes_from_nothing_to_a_worker_and_back(daemon: Daemon, engi
     assert container.workload_id == job["workerId"]
     warm = daemon.finished(endpoint, daemon.run(endpoint, {"n": 2}))
     assert warm["workerId"] == job["workerId"]
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])
     health = daemon.health(endpoint)
     assert health["jobs"] == {"completed": 2, "failed": 0, "inProgress": 0, "inQueue": 0, "retried": 0}
     assert health["workers"]["running"] == 0
@@ -249,7 +249,7 @@ def test_an_http_port_of_a_container_is_reached_through_podd(daemon: Daemon) -> 
         "python3 -m http.server 8080 --directory /etc", imageName=IMAGE, ports="8080/http", gpuCount=1
     )
     path = f"/proxy/{pod_id}/8080/hostname"
-    eventually(lambda: daemon.http("GET", path, key="").status_code == 200, 60)
+    eventually(lambda: daemon.http("GET", path, key="").status_code == 200)
     assert daemon.http("GET", path, key="").text.strip()
     terminate(daemon, pod_id)
     assert daemon.http("GET", path, key="").status_code == 404

@@ -63,7 +63,7 @@ def test_a_frozen_worker_goes_on_with_what_it_had_loaded(daemon: Daemon) -> None
     endpoint_id = counting_endpoint(daemon)
     first = finish(daemon, endpoint_id)["output"]
     for number in (2, 3):
-        eventually(lambda: frozen(daemon), 30)
+        eventually(lambda: frozen(daemon))
         done = finish(daemon, endpoint_id)
         assert (done["status"], done["output"], done.get("retries", 0)) == (
             "COMPLETED",
@@ -78,7 +78,7 @@ def test_jobs_that_come_just_as_a_worker_is_frozen_are_not_lost(daemon: Daemon) 
     endpoint_id = counting_endpoint(daemon)
     finish(daemon, endpoint_id)
     for number in range(1, 4):
-        eventually(partial(frozen_so_often, daemon, number), 30)
+        eventually(partial(frozen_so_often, daemon, number))
         done = finish(daemon, endpoint_id)
         assert (done["status"], done.get("retries", 0)) == ("COMPLETED", 0)
 
@@ -86,7 +86,7 @@ def test_jobs_that_come_just_as_a_worker_is_frozen_are_not_lost(daemon: Daemon) 
 def test_a_daemon_that_was_killed_thaws_what_the_one_before_froze(daemon: Daemon) -> None:
     endpoint_id = counting_endpoint(daemon)
     first = finish(daemon, endpoint_id)["output"]
-    eventually(lambda: frozen(daemon), 30)
+    eventually(lambda: frozen(daemon))
     daemon.kill()
     daemon.start()
     assert finish(daemon, endpoint_id)["output"] == {"pid": first["pid"], "jobs": 2}
@@ -95,9 +95,9 @@ def test_a_daemon_that_was_killed_thaws_what_the_one_before_froze(daemon: Daemon
 def test_a_pod_gets_the_gpu_of_a_frozen_worker(daemon: Daemon) -> None:
     endpoint_id = counting_endpoint(daemon)
     finish(daemon, endpoint_id)
-    eventually(lambda: frozen(daemon), 30)
+    eventually(lambda: frozen(daemon))
     pod_id = daemon.create_pod("sleep 1000", imageName=IMAGE)
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
     assert states(daemon) == [ContainerState.RUNNING]
 
 
@@ -110,7 +110,7 @@ def test_no_accepted_job_is_lost_while_a_new_version_is_rolled_out(tmp_path: Pat
             templateId=template, workersMin=2, workersMax=2, idleTimeout=60, scalerValue=1
         )
         job_ids = [daemon.run(endpoint_id, number) for number in range(4)]
-        eventually(lambda: len(daemon.log_lines("ready")) >= 2, 30)
+        eventually(lambda: len(daemon.log_lines("ready")) >= 2)
         daemon.save_endpoint(
             id=endpoint_id,
             templateId=daemon.create_template(COUNTING, image=IMAGE, env=[{"key": "NEW", "value": "1"}]),

@@ -81,7 +81,7 @@ def test_each_pod_sees_exactly_its_gpus_and_no_two_share_one(
     there = {line.split("uuid=")[1].split()[0] for line in hardware.read_text().splitlines()}
     assert len(there) == 2
     pods = [daemon.create_pod("sleep 1000", imageName=IMAGE) for _ in range(2)]
-    eventually(lambda: all(daemon.runs(pod_id) for pod_id in pods), 30)
+    eventually(lambda: all(daemon.runs(pod_id) for pod_id in pods))
 
     seen = [attached(engine, pod_id) for pod_id in pods]
     assert [len(gpus) for gpus in seen] == [1, 1]
@@ -95,11 +95,11 @@ def test_a_gpu_goes_from_one_pod_to_the_next_when_the_first_has_let_it_go(
     daemon: Daemon, engine: DockerEngine
 ) -> None:
     first = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuCount=2)
-    eventually(lambda: daemon.runs(first), 30)
+    eventually(lambda: daemon.runs(first))
     both = attached(engine, first)
     daemon.graphql(f'mutation {{ podStop(input: {{podId: "{first}"}}) {{ id }} }}')
     second = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuCount=2)
-    eventually(lambda: daemon.runs(second), 30)
+    eventually(lambda: daemon.runs(second))
 
     assert attached(engine, second) == both
     assert [container.workload_id for container in engine.list()] == [second]
@@ -121,14 +121,14 @@ def test_a_mig_instance_is_handed_out_by_its_own_uuid(
 
     type_id = "NVIDIA RTX A6000 MIG 1g.12gb"
     pod_id = daemon.create_pod("sleep 1000", imageName=IMAGE, gpuTypeId=type_id)
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
     assert attached(engine, pod_id) == {instance}
 
 
 def test_a_gpu_that_the_driver_reports_faulty_goes_to_nobody_else(daemon: Daemon, hardware: Path) -> None:
     first, *_ = inventory()
     pod_id = daemon.create_pod("sleep 1000", imageName=IMAGE)
-    eventually(lambda: daemon.runs(pod_id), 30)
+    eventually(lambda: daemon.runs(pod_id))
 
     numbers, healthy = count(1), hardware.read_text()
 
@@ -141,7 +141,7 @@ def test_a_gpu_that_the_driver_reports_faulty_goes_to_nobody_else(daemon: Daemon
         assert pod["desiredStatus"] == "RUNNING"
         return "Xid 79" in pod["lastStatusChange"]
 
-    eventually(affected, 60)
+    eventually(affected)
     daemon.create_pod("sleep 1000", imageName=IMAGE)
     with pytest.raises(GraphQLFailed) as refused:
         daemon.create_pod("sleep 1000", imageName=IMAGE)
@@ -166,4 +166,4 @@ def test_a_container_that_loses_its_gpus_is_noticed_and_restarted_if_wished(daem
             "gpus lost" in explained and "lost its GPUs; a restart" not in explained and daemon.runs(pod_id)
         )
 
-    eventually(restarted_and_well, 60)
+    eventually(restarted_and_well)

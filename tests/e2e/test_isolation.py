@@ -74,7 +74,7 @@ def test_a_pod_reaches_podd_and_its_accounts_pods_and_nothing_else(
         line.split("=", 1) for line in inside(engine, first, "env").splitlines() if "=" in line
     )
     podd = environment["RUNPOD_API_BASE_URL"]
-    eventually(lambda: answer(engine, first, f"http://{second}.runpod.internal/") == "200", 30)
+    eventually(lambda: answer(engine, first, f"http://{second}.runpod.internal/") == "200")
     assert answer(engine, first, f"{podd}/livez") == "200"
     host = podd.removeprefix("http://").partition(":")[0]
     with socket.create_server(("0.0.0.0", 0)) as server:
@@ -82,16 +82,16 @@ def test_a_pod_reaches_podd_and_its_accounts_pods_and_nothing_else(
     assert "refused" in answer(engine, first, "http://169.254.169.254/latest/meta-data/")
 
     terminate(daemon, second)
-    eventually(lambda: len(engine.list()) == 1, 30)
+    eventually(lambda: len(engine.list()) == 1)
     foreign = daemon.create_pod(SERVE, imageName=IMAGE, key=stranger)
-    eventually(lambda: len(daemon.running()) == 2, 30)
+    eventually(lambda: len(daemon.running()) == 2)
     address = next(c.address for c in engine.list() if c.workload_id == foreign)
     assert answer(engine, foreign, f"{podd}/livez") == "200"
     assert answer(engine, foreign, f"http://{first}.runpod.internal/") != "200"
     assert "timed out" in answer(engine, first, f"http://{address}/")
     terminate(daemon, first)
     daemon.graphql(TERMINATE, {"id": foreign}, key=stranger)
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])
 
 
 def test_a_private_image_is_for_those_who_have_its_password(
@@ -117,7 +117,7 @@ def test_a_private_image_is_for_those_who_have_its_password(
             found: dict[str, str] = daemon.http("GET", f"/v1/pods/{pod_id}", key=key).json()
             return found
 
-        eventually(lambda: v1()["desiredStatus"] == "EXITED", 30)
+        eventually(lambda: v1()["desiredStatus"] == "EXITED")
         assert daemon.http("GET", f"/v2/pods/{pod_id}", key=key).json()["status"] == "ERROR"
         query = "query ($id: String!) { pod(input: {podId: $id}) { lastStatusChange } }"
         told = str(daemon.graphql(query, {"id": pod_id}, key=key)["pod"]["lastStatusChange"])
@@ -130,7 +130,7 @@ def test_a_private_image_is_for_those_who_have_its_password(
     assert "sEcret" not in said + daemon.log_text()
     right = credential("right", "secret", owner)
     running = pod(owner, containerRegistryAuthId=right)
-    eventually(lambda: any(running in name for name in daemon.running()), 30)
+    eventually(lambda: any(running in name for name in daemon.running()))
 
     assert private_image in refused(stranger, pod(stranger))
     guess = credential("guess", "wrong", stranger)
@@ -141,4 +141,4 @@ def test_a_private_image_is_for_those_who_have_its_password(
             "mutation ($id: String!) { deleteRegistryAuth(registryAuthId: $id) }", {"id": right}, key=owner
         )
     daemon.graphql(TERMINATE, {"id": running}, key=owner)
-    eventually(lambda: engine.list() == [], 30)
+    eventually(lambda: engine.list() == [])

@@ -52,7 +52,7 @@ def test_a_large_file_of_a_plain_http_server(daemon: Daemon, directory: Path) ->
     command = f"{sys.executable} -m http.server {port} --directory {directory}"
     pod_id = daemon.create_pod(command, ports=f"{port}/http")
     url = f"/proxy/{pod_id}/{port}"
-    eventually(lambda: daemon.http("GET", f"{url}/", key="").status_code == 200, 30)
+    eventually(lambda: daemon.http("GET", f"{url}/", key="").status_code == 200)
     expected = hashlib.sha256()
     with (directory / "big").open("rb") as file:
         while part := file.read(2**20):
@@ -77,4 +77,4 @@ def test_a_load_balancing_endpoint_from_nothing_to_nothing(new_daemon: NewDaemon
     assert response.text == f"/generate {response.headers['x-runpod-worker-id']}"
     daemon.restart()
     assert daemon.http("GET", f"/lb/{endpoint_id}/again", timeout=60).status_code == 200
-    eventually(lambda: daemon.workers(endpoint_id) == [], 30)
+    eventually(lambda: daemon.workers(endpoint_id) == [])

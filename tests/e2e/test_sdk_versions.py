@@ -127,7 +127,7 @@ def test_78_69_results_and_how_many_at_once(
 
     for _ in range(8):
         shared_daemon.run(endpoint, {"sleep": 0.5})
-    eventually(all_done, 30)
+    eventually(all_done)
     assert most <= 4
     assert shared_daemon.health(endpoint)["jobs"]["retried"] == 0
 
@@ -152,7 +152,7 @@ def test_78_with_one_slot_jobs_run_one_by_one_in_the_order_they_came(
         most = max(most, jobs["inProgress"])
         return bool(jobs["inQueue"] + jobs["inProgress"] == 0)
 
-    eventually(all_done, 30)
+    eventually(all_done)
     assert notes.read_text().split() == ids
     assert most <= 1
 
@@ -164,7 +164,7 @@ def test_43_44_78_a_cancelled_job_leaves_its_worker_free(
     endpoint = endpoint_of("single")
     (before,) = ended(shared_daemon, endpoint, {"tell process": True})
     job_id = shared_daemon.run(endpoint, {"sleep": 60})
-    eventually(lambda: shared_daemon.status(endpoint, job_id)["status"] == "IN_PROGRESS", 20)
+    eventually(lambda: shared_daemon.status(endpoint, job_id)["status"] == "IN_PROGRESS")
     shared_daemon.http("POST", f"/v2/{endpoint}/cancel/{job_id}")
     (after,) = ended(shared_daemon, endpoint, {"tell process": True})
     assert after["status"] == "COMPLETED"
@@ -194,4 +194,4 @@ def test_a_worker_that_is_told_to_end_finishes_its_job_first(
     job = shared_daemon.finished(endpoint, job_id)
     assert (job["status"], job["output"]) == ("COMPLETED", "in peace")
     assert "retries" not in job
-    eventually(lambda: not process.is_running(), 20)
+    eventually(lambda: not process.is_running())

@@ -43,7 +43,7 @@ def finish(daemon: Daemon, endpoint_id: str, input: Any, **request: Any) -> Json
 def taken(daemon: Daemon, endpoint_id: str, input: Any, **request: Any) -> str:
     """A job that a worker has; its id."""
     job_id = daemon.run(endpoint_id, input, **request)
-    eventually(lambda: daemon.status(endpoint_id, job_id)["status"] == "IN_PROGRESS", 20)
+    eventually(lambda: daemon.status(endpoint_id, job_id)["status"] == "IN_PROGRESS")
     return job_id
 
 
@@ -70,7 +70,7 @@ def test_3_94_52_a_worker_comes_for_the_first_job_and_goes_when_idle(
     warm = finish(shared_daemon, endpoint, {"tell process": True})
     assert (warm["workerId"], warm["output"]["pid"]) == (done["workerId"], done["output"]["pid"])
     assert warm["output"]["jobs"] == 2
-    eventually(lambda: shared_daemon.running(endpoint) == [], 15)
+    eventually(lambda: shared_daemon.running(endpoint) == [])
     workers = shared_daemon.health(endpoint)["workers"]
     assert (workers["running"], workers["initializing"]) == (0, 0)
     assert workers["idle"] >= 1
@@ -92,12 +92,12 @@ def test_91_92_an_idle_worker_leaves_within_seconds_and_a_job_that_comes_meanwhi
         lines = shared_daemon.log_lines(event)
         return next((line for line in lines if worker_id in line[subject]), None)
 
-    eventually(lambda: line("stopped", "subject"), 20)
+    eventually(lambda: line("stopped", "subject"))
     late = finish(shared_daemon, endpoint, {"return": "late"})
     assert (late["status"], late["output"]) == ("COMPLETED", "late")
     assert late["workerId"] != worker_id
     assert "retries" not in late
-    eventually(lambda: line("container removed", "container"), 20)
+    eventually(lambda: line("container removed", "container"))
     stopped, removed = line("stopped", "subject"), line("container removed", "container")
     assert stopped is not None
     assert removed is not None
@@ -127,7 +127,7 @@ def test_74_progress_is_shown_while_the_job_runs(
     endpoint = new_endpoint("telling", workersMax=1)
     until = tmp_path / "go on"
     job_id = shared_daemon.run(endpoint, {"progress": "50% \u2026", "until": str(until)})
-    eventually(lambda: shared_daemon.status(endpoint, job_id).get("output") == "50% \u2026", 20)
+    eventually(lambda: shared_daemon.status(endpoint, job_id).get("output") == "50% \u2026")
     assert shared_daemon.status(endpoint, job_id)["status"] == "IN_PROGRESS"
     until.touch()
     assert shared_daemon.finished(endpoint, job_id)["output"] == "done"
@@ -193,7 +193,7 @@ def test_79_a_worker_whose_own_checks_fail_is_unhealthy_with_its_reason(
     """They are off unless an endpoint wants them: see every other test."""
     checks = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "false", "RUNPOD_MIN_MEMORY_GB": "1000000"}
     endpoint = new_endpoint("single", env=checks, workersMin=1, workersMax=1)
-    eventually(lambda: shared_daemon.health(endpoint)["workers"]["unhealthy"] == 1, 30)
+    eventually(lambda: shared_daemon.health(endpoint)["workers"]["unhealthy"] == 1)
     (worker,) = shared_daemon.workers(endpoint)
     assert "check" in worker["lastStatusChange"]
     assert "memory" in worker["lastStatusChange"].lower()
@@ -211,7 +211,7 @@ def test_80_a_jobs_lines_are_found_in_its_workers_log(
         told = [json.loads(line) for line in lines]
         return [line["message"] for line in told if line["requestId"] == job["id"]]
 
-    eventually(lambda: "Finished." in lines_of(second), 10)
+    eventually(lambda: "Finished." in lines_of(second))
     for job in (first, second):
         assert {"Started.", "Finished."} <= set(lines_of(job))
 
@@ -255,7 +255,7 @@ def test_87_a_command_that_ends_at_once_is_not_started_again_and_again(
     job_id = shared_daemon.run(endpoint, {"return": 1})
     began = len(shared_daemon.log_lines("container started"))
     shared_daemon.save_endpoint(id=endpoint, workersMax=2)
-    eventually(lambda: shared_daemon.health(endpoint)["workers"]["unhealthy"] == 2, 20)
+    eventually(lambda: shared_daemon.health(endpoint)["workers"]["unhealthy"] == 2)
     (one, other) = shared_daemon.workers(endpoint)
     for worker in (one, other):
         assert "exit 3" in worker["lastStatusChange"]

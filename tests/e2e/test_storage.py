@@ -46,7 +46,7 @@ def nothing_left(daemon: Daemon) -> Iterator[None]:
         terminate(daemon, pod["id"])
     for volume in answer["networkVolumes"]:
         delete(daemon, volume["id"])
-    eventually(lambda: volumes_left(daemon) == [], 30)
+    eventually(lambda: volumes_left(daemon) == [])
 
 
 def volumes_left(daemon: Daemon) -> list[str]:
@@ -59,7 +59,7 @@ def volumes_left(daemon: Daemon) -> list[str]:
 def a_pod(daemon: Daemon, **wish: Any) -> str:
     wish = {"volumeInGb": 1, "volumeMountPath": "/data", "containerDiskInGb": 1, **wish}
     pod_id = daemon.create_pod("sleep 100000", imageName=IMAGE, **wish)
-    eventually(lambda: daemon.runs(pod_id), 40)
+    eventually(lambda: daemon.runs(pod_id))
     return pod_id
 
 
@@ -76,12 +76,12 @@ def terminate(daemon: Daemon, pod_id: str) -> None:
 
 def stop(daemon: Daemon, pod_id: str) -> None:
     daemon.graphql("mutation ($id: String!) { podStop(input: {podId: $id}) { id } }", {"id": pod_id})
-    eventually(lambda: not any(pod_id in name for name in daemon.running()), 30)
+    eventually(lambda: not any(pod_id in name for name in daemon.running()))
 
 
 def resume(daemon: Daemon, pod_id: str) -> None:
     daemon.graphql("mutation ($id: String!) { podResume(input: {podId: $id}) { id } }", {"id": pod_id})
-    eventually(lambda: daemon.runs(pod_id), 40)
+    eventually(lambda: daemon.runs(pod_id))
 
 
 def network_volume(daemon: Daemon, size: int) -> str:
@@ -132,7 +132,7 @@ def test_what_is_on_a_volume_outlives_stop_reset_crash_and_reboot(
     wish = {"podId": pod_id, "imageName": IMAGE, "volumeInGb": 2, "containerDiskInGb": 1}
     wish |= {"volumeMountPath": "/data", "dockerArgs": "sleep 100000"}
     daemon.graphql(edit, {"in": wish})
-    eventually(lambda: any(name.endswith("-3") for name in daemon.running()) and daemon.runs(pod_id), 40)
+    eventually(lambda: any(name.endswith("-3") for name in daemon.running()) and daemon.runs(pod_id))
     assert sh(engine, pod_id, "cat /data/notes") == "kept\n"
     kilobytes = int(sh(engine, pod_id, "df -k /data | tail -n 1").split()[1])
     assert kilobytes > 1.8 * MIB
@@ -144,7 +144,7 @@ def test_what_is_on_a_volume_outlives_stop_reset_crash_and_reboot(
         engine.remove(container.name)
     Host().unmount_below(daemon.data_dir)
     daemon.start()
-    eventually(lambda: any(pod_id in name for name in daemon.running()) and daemon.runs(pod_id), 40)
+    eventually(lambda: any(pod_id in name for name in daemon.running()) and daemon.runs(pod_id))
     assert sh(engine, pod_id, "cat /data/notes") == "kept\n"
 
 
@@ -173,10 +173,10 @@ def test_a_network_volume_grows(daemon: Daemon, engine: DockerEngine) -> None:
     stop(daemon, pod_id)
     grow(daemon, volume_id, 3)
     image = daemon.data_dir / "network-volumes" / f"{volume_id}.img"
-    eventually(lambda: image.stat().st_size == 3 * 2**30, 30)
+    eventually(lambda: image.stat().st_size == 3 * 2**30)
     resume(daemon, pod_id)
     assert sh(engine, pod_id, "cat /data/message") == "hello\n"
-    eventually(lambda: int(sh(engine, pod_id, "df -k /data | tail -n 1").split()[1]) > 2.8 * MIB, 40)
+    eventually(lambda: int(sh(engine, pod_id, "df -k /data | tail -n 1").split()[1]) > 2.8 * MIB)
 
 
 def test_a_pod_that_overfills_its_container_disk_is_ended_and_says_why(
@@ -194,11 +194,11 @@ def test_a_pod_that_overfills_its_container_disk_is_ended_and_says_why(
         assert pod is not None
         return str(pod["desiredStatus"]) == "EXITED"
 
-    eventually(ended, 60)
+    eventually(ended)
     pod = daemon.pod(pod_id)
     assert pod is not None
     assert "container disk of 1 GB" in pod["lastStatusChange"]
-    eventually(lambda: not any(pod_id in name for name in daemon.running()), 30)
+    eventually(lambda: not any(pod_id in name for name in daemon.running()))
 
 
 def test_a_volume_of_before_there_were_limits_is_kept_as_it_is(daemon: Daemon, engine: DockerEngine) -> None:

@@ -24,7 +24,7 @@ def test_60_61_62_ends_are_told_and_a_refusal_is_tried_three_times(
     endpoint_id = daemon.create_endpoint("ready", workersMin=1, workersMax=1)
     receiver.answers = [500, 500, 200]
     job_id = daemon.run(endpoint_id, {"return": {"a": 1}}, webhook=receiver.url)
-    eventually(lambda: len(receiver.heard) == 3, 30)
+    eventually(lambda: len(receiver.heard) == 3)
     told = receiver.heard[-1]
     assert told == receiver.heard[0]
     assert (told["id"], told["status"], told["output"]) == (job_id, "COMPLETED", {"a": 1})
@@ -32,7 +32,7 @@ def test_60_61_62_ends_are_told_and_a_refusal_is_tried_three_times(
     assert {"delayTime", "executionTime"} <= told.keys()
 
     job_id = daemon.run(endpoint_id, {"raise": "no luck"}, webhook=receiver.url)
-    eventually(lambda: len(receiver.heard) == 4, 30)
+    eventually(lambda: len(receiver.heard) == 4)
     assert (receiver.heard[-1]["id"], receiver.heard[-1]["status"]) == (job_id, "FAILED")
     assert "no luck" in receiver.heard[-1]["error"]
     assert "s3cret" not in daemon.log_text(), "URLs of webhooks hold secrets"
@@ -45,10 +45,10 @@ def test_64_what_was_not_told_when_podd_was_killed_is_told_by_the_next(
     endpoint_id = daemon.create_endpoint("ready", workersMin=1, workersMax=1)
     receiver.answers = [None, 200]
     job_id = daemon.run(endpoint_id, {"return": 1}, webhook=receiver.url)
-    eventually(lambda: receiver.heard, 30)
+    eventually(lambda: receiver.heard)
     daemon.kill()
     daemon.start()
-    eventually(lambda: len(receiver.heard) == 2, 30)
+    eventually(lambda: len(receiver.heard) == 2)
     assert [told["id"] for told in receiver.heard] == [job_id, job_id]
 
 

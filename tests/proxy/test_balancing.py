@@ -67,7 +67,7 @@ class Fleet:
             self.settle()
             return holds()
 
-        eventually(settled, 20)
+        eventually(settled)
 
     def ready(self, count: int = 1, **wish: Any) -> tuple[str, list[str]]:
         """An endpoint whose `count` active workers are ready; their ids."""

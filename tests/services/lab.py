@@ -5,7 +5,6 @@ Nothing happens by itself: a test calls verbs, moves the clock, and lets the tic
 
 import asyncio
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +47,7 @@ from podd.store import jobs as job_rows
 from podd.store import workloads as rows
 from podd.store.db import Reader, Store, Tx
 from podd.wakeups import Bells, Listener
+from tests.database import empty_database
 from tests.fakes import FakeEngine, FakeVolumes, ManualClock
 
 P = ParamSpec("P")
@@ -154,15 +154,6 @@ class MortalEngine(FakeEngine):
 def _but_for_the_dead(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     if not isinstance(context.get("exception"), Died):
         loop.default_exception_handler(context)
-
-
-@cache
-def empty_database() -> bytes:
-    """A database with its tables, so that not every test has to make them."""
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory, "empty.sqlite3")
-        Store(file).close()
-        return file.read_bytes()
 
 
 @cache

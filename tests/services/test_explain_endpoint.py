@@ -58,8 +58,9 @@ def test_an_image_that_is_being_pulled(lab: Lab) -> None:
     lab.submit(endpoint)
     with lab.engine.holding("pull"):
         lab.scale()
-        lab.reconcile()
-        assert says(lab, endpoint, f"The image {IMAGE} is being pulled")
+        lab.begin()
+        lab.until(lambda: says(lab, endpoint, f"The image {IMAGE} is being pulled"))
+    lab.settle()
 
 
 def test_a_worker_that_loads(lab: Lab) -> None:

@@ -128,7 +128,7 @@ def test_a_template_is_deleted_by_its_name(podd: Served, read: Read) -> None:
     stranger = podd.account()
     assert podd.error(DELETE, {"name": "going"}, key=stranger)["message"] == "template not found"
     answer = podd.http.post("/graphql", json={"query": DELETE, "variables": {"name": "going"}})
-    assert answer.text == '{"data": {"deleteTemplate": null}}'
+    assert answer.text == '{"data":{"deleteTemplate":null}}'
     assert read(template_id) is None
     for name in ("going", template_id, "", None):
         assert podd.error(DELETE, {"name": name})["message"] == "template not found"

@@ -24,13 +24,13 @@ from tests.api.served import Json, Served
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-OPERATIONS = [
+OPERATIONS = sorted(
     handler.operation_id
     for route in router().routes
     if isinstance(route, HTTPRoute)
     for handler in route.route_handlers
     if isinstance(handler.operation_id, str)
-]
+)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
