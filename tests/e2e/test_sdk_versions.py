@@ -157,7 +157,7 @@ def test_78_with_one_slot_jobs_run_one_by_one_in_the_order_they_came(
     assert most <= 1
 
 
-def test_43_44_78_a_cancelled_job_leaves_its_worker_free(
+def test_43_44_45_78_a_cancelled_job_leaves_its_worker_free(
     shared_daemon: Daemon, worker: Worker, endpoint_of: EndpointOf
 ) -> None:
     """One that does not ask which jobs to stop is started afresh."""
