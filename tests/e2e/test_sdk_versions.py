@@ -195,3 +195,24 @@ def test_a_worker_that_is_told_to_end_finishes_its_job_first(
     assert (job["status"], job["output"]) == ("COMPLETED", "in peace")
     assert "retries" not in job
     eventually(lambda: not process.is_running(), 20)
+
+
+@pytest.mark.parametrize("sdk", ["1.5.0", "1.6.2"])
+def test_78_releases_before_the_long_poll_do_their_jobs(
+    shared_daemon: Daemon, release: Callable[[str], Path | None], sdk: str
+) -> None:
+    env = {"PYTHONPATH": str(release(sdk))}
+    endpoints = {
+        handler: shared_daemon.create_endpoint(handler, env=env, workersMin=1, workersMax=1)
+        for handler in ("single", "aggregate")
+    }
+    wishes = [{"tell sdk": True}, {"return": "h\u00e9"}, {"raise": "no such prompt"}]
+    told, echo, broken = ended(shared_daemon, endpoints["single"], *wishes)
+    assert (told["output"]["version"], told["output"]["accelerated"]) == (sdk, False)
+    assert (echo["status"], echo["output"]) == ("COMPLETED", "h\u00e9")
+    assert broken["status"] == "FAILED"
+    assert "no such prompt" in broken["error"]
+    (parts,) = ended(shared_daemon, endpoints["aggregate"], {"parts": [1, 2, 3]})
+    assert (parts["status"], parts["output"]) == ("COMPLETED", [1, 2, 3])
+    for endpoint_id in endpoints.values():
+        shared_daemon.delete_endpoint(endpoint_id)
