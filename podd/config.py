@@ -197,6 +197,7 @@ class Limits(_Section):
     runsync_wait_max_seconds: Seconds = 300
     stream_hold_seconds: Seconds = 8
     stream_read_bytes: Positive = 20 * 1024 * 1024
+    stream_unread_bytes: Positive = 256 * 1024 * 1024
     openai_wait_seconds: Seconds = 600
     # Workers
     take_hold_seconds: Seconds = 20

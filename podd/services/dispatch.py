@@ -31,16 +31,17 @@ class Badge:
 
 
 def admit(db: Reader, podd: Platform, badge: Badge) -> Door | None:
-    """The worker's door, if the key is that of its present container; None for a container of the past,
-    whose words change nothing any more. Raises Unauthenticated."""
+    """The worker's door, if the key is that of its present container; None for a container of the past, or
+    of an endpoint that is deleted: its words change nothing any more. Raises Unauthenticated."""
     door = workloads.door(db, badge.worker_id)
-    if door is None or door.endpoint_id != badge.endpoint_id:
+    if door is not None and door.endpoint_id != badge.endpoint_id:
         raise Unauthenticated("invalid api key")
+    newest = door.generation if door else workloads.generation_of_orphan(db, badge.worker_id)
     shown = badge.key.encode()
-    oldest = door.generation - 1 - podd.settings.limits.past_worker_keys
-    for generation in range(door.generation, max(oldest, 0), -1):
+    oldest = newest - 1 - podd.settings.limits.past_worker_keys
+    for generation in range(newest, max(oldest, 0), -1):
         if hmac.compare_digest(shown, podd.keys.worker(badge.worker_id, generation).encode()):
-            return door if generation == door.generation else None
+            return door if generation == newest else None
     raise Unauthenticated("invalid api key")
 
 
@@ -92,13 +93,18 @@ def take(
 
 def chunk(tx: Tx, podd: Platform, badge: Badge, job_id: str, parts: list[str], now: int) -> None:
     """A worker streams a part of its result, as one or more chunks: a sign of life as well. Parts of a job
-    it has not are accepted and change nothing. Raises Unauthenticated."""
+    it has not are accepted and change nothing; a job of which too much is unread fails. Raises
+    Unauthenticated."""
     if admit(tx, podd, badge) is None:
         return
     jobs.note_loop_seen(tx, badge.worker_id, now, seen_before=now - jobs.LATELY)
-    if all(chunks.add(tx, badge.worker_id, job_id, part) for part in parts):
-        jobs.note_seen_lately(tx, job_id, now)
-        tx.ring(job_bell(job_id))
+    if not all(chunks.add(tx, badge.worker_id, job_id, part) for part in parts):
+        return
+    jobs.note_seen_lately(tx, job_id, now)
+    tx.ring(job_bell(job_id))
+    most = podd.settings.limits.stream_unread_bytes
+    if chunks.unread_bytes(tx, job_id) > most:
+        _give_up_stream(tx, podd, badge.worker_id, job_id, most, now)
 
 
 def unfit(tx: Tx, podd: Platform, badge: Badge, check: str, reason: str, now: int) -> None:
@@ -197,6 +203,15 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
 
 
 # Private
+
+
+def _give_up_stream(tx: Tx, podd: Platform, worker_id: str, job_id: str, most: int, now: int) -> None:
+    job = jobs.held_job(tx, worker_id, job_id)
+    assert job is not None, "its chunk has just been kept"
+    reason = f"More than {most} bytes of the stream wait to be read; read /stream while the job runs."
+    end(tx, podd, job, JobStatus.FAILED, error=reason, now=now)
+    jobs.ask_stop(tx, job.id, now)
+    tx.ring(worker_bell(worker_id))
 
 
 def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:

@@ -21,15 +21,25 @@ def add(tx: Tx, worker_id: str, job_id: str, chunk: str) -> bool:
     """Keep a chunk of a job this worker has; False if it has not."""
     return bool(
         tx.run(
-            "INSERT INTO chunks (job_id, size, body_json) SELECT id, ?, ? FROM jobs "
-            "WHERE id = ? AND worker_id = ? AND status = 'IN_PROGRESS'",
-            (len(chunk), chunk, job_id, worker_id),
+            "INSERT INTO chunks (job_id, size, body_json, upto) SELECT id, :size, :chunk, :size + COALESCE("
+            "(SELECT upto FROM chunks WHERE job_id = :job ORDER BY seq DESC LIMIT 1), 0) FROM jobs "
+            "WHERE id = :job AND worker_id = :worker AND status = 'IN_PROGRESS'",
+            {"size": len(chunk.encode()), "chunk": chunk, "job": job_id, "worker": worker_id},
         )
     )
 
 
+def unread_bytes(db: Reader, job_id: str) -> int:
+    """How many bytes of the job nobody has read."""
+    first, last = (
+        db.row(f"SELECT upto, size FROM chunks WHERE job_id = ? ORDER BY seq {order} LIMIT 1", (job_id,))
+        for order in ("ASC", "DESC")
+    )
+    return last["upto"] - first["upto"] + first["size"] if first and last else 0
+
+
 def unread(db: Reader, job_id: str, *, most: int, size: int) -> Unread:
-    """The oldest chunks of the job: at most `most`, and no more once they have `size` characters."""
+    """The oldest chunks of the job: at most `most`, and no more once they have `size` bytes."""
     rows = db.rows(
         "SELECT seq, body_json FROM (SELECT seq, body_json, SUM(size) OVER (ORDER BY seq) - size AS before "
         "FROM chunks WHERE job_id = ? ORDER BY seq LIMIT ?) WHERE before < ?",

@@ -532,8 +532,9 @@ _LEDGER_TRIGGERS = (
 
 
 @migrations()  # type: ignore[untyped-decorator]
-def m0013_batches(db: Database) -> None:
-    """`batch_requests` are what a batch holds and the queue does not have yet."""
+def m0013_batches_and_how_much_is_unread(db: Database) -> None:
+    """`batch_requests` are what a batch holds and the queue does not have yet. `upto` is the size of a chunk
+    and of those before it that were unread when it came."""
     _script(
         db,
         """
@@ -564,6 +565,8 @@ def m0013_batches(db: Database) -> None:
 
         ALTER TABLE jobs ADD COLUMN batch_id TEXT;
         CREATE INDEX jobs_of_batch ON jobs (batch_id, status) WHERE batch_id IS NOT NULL;
+
+        ALTER TABLE chunks ADD COLUMN upto INTEGER NOT NULL DEFAULT 0;
         """,
     )
 

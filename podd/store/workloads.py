@@ -260,6 +260,14 @@ def door(db: Reader, worker_id: str) -> Door | None:
     return Door(**{**row, "desired": Desired(row["desired"]), "closed": bool(row["closed"])}) if row else None
 
 
+def generation_of_orphan(db: Reader, worker_id: str) -> int:
+    """Of a worker whose endpoint is deleted and whose container may still be there; 0 if there is none."""
+    generation: int | None = db.value(
+        "SELECT generation FROM workloads WHERE id = ? AND kind = 'worker'", (worker_id,)
+    )
+    return generation or 0
+
+
 def workers_of(db: Reader, endpoint_id: str) -> list[Worker]:
     """All workers of the endpoint that are not gone, oldest first."""
     return _workers(db, "workers.endpoint_id = ? AND workloads.desired != 'TERMINATED'", (endpoint_id,))

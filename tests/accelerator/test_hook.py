@@ -182,3 +182,15 @@ def test_it_is_kept_by_its_content_for_everybody_to_read(tmp_path: Path) -> None
         "sitecustomize.py": 0o644,
         "podd_accelerator.py": 0o644,
     }
+
+
+def test_what_was_mounted_long_ago_or_never_finished_goes(tmp_path: Path) -> None:
+    place = accelerator.install(tmp_path)
+    older = [place.with_name(f"{number:016}") for number in range(6)]
+    for number, old in enumerate(older):
+        old.mkdir()
+        (old / "sitecustomize.py").touch()
+        os.utime(old, (1000 + number, 1000 + number))
+    (place.parent / ".new-abc").mkdir()
+    assert accelerator.install(tmp_path) == place
+    assert set(place.parent.iterdir()) == {place, *older[3:]}

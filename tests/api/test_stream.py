@@ -273,3 +273,20 @@ def test_18_another_account_reads_no_stream(podd: Served) -> None:
     with podd.client(podd.account()) as stranger:
         assert stranger.get(f"/v2/{endpoint_id}/stream/{job_id}").status_code == 404
     assert outputs(read(podd, endpoint_id, job_id)) == ["secret"]
+
+
+def test_a_stream_that_nobody_reads_fails_its_job_before_it_fills_the_disk(new_podd: NewPodd) -> None:
+    podd = new_podd(limits={"stream_unread_bytes": 1000})
+    endpoint_id, worker, job_id = running(podd)
+    for _ in range(3):  # what has been read does not count
+        worker.stream(job_id, "x" * 700)
+        assert len(outputs(read(podd, endpoint_id, job_id))) == 1
+    worker.stream(job_id, "x" * 700)
+    assert podd.status(endpoint_id, job_id)["status"] == "IN_PROGRESS"
+    worker.stream(job_id, "x" * 700)
+    job = podd.status(endpoint_id, job_id)
+    assert (job["status"], "1000 bytes" in job["error"]) == ("FAILED", True)
+    assert worker.ask_stops().json() == {"jobsToStop": [job_id]}
+    worker.stream(job_id, "more")
+    last = read(podd, endpoint_id, job_id)
+    assert (last["status"], len(last["stream"])) == ("FAILED", 2)

@@ -470,6 +470,19 @@ def test_a_container_of_the_past_changes_nothing(podd: Served) -> None:
     assert podd.status(endpoint_id, next_job)["status"] == "IN_PROGRESS"
 
 
+def test_workers_of_a_deleted_endpoint_are_heard_out_and_change_nothing(podd: Served) -> None:
+    endpoint_id, worker = podd.woken()
+    job_id = podd.submit(endpoint_id)
+    worker.take()
+    podd.data("mutation ($id: String!) { deleteEndpoint(id: $id) }", {"id": endpoint_id})
+    answers = [worker.done(job_id, {"output": 1}), worker.stream(job_id, "part"), worker.ping(job_id)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert worker.ask_job().status_code == 204
+    assert podd.http.get(f"/v2/{endpoint_id}/status/{job_id}").status_code == 404
+    podd.settle()  # and with that its container is gone
+    assert worker.done(job_id, {"output": 1}).status_code == 401
+
+
 def test_91_92_an_idle_worker_is_let_go_with_its_polls_answered_first(podd: Served) -> None:
     endpoint_id = podd.create_endpoint(workersMax=1, idleTimeout=5)
     job_id = podd.submit(endpoint_id)

@@ -3,7 +3,6 @@ planned with."""
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,10 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.daemon import Daemon
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm"
-)
+from tests.e2e.node import NODE, install
 
 Js = Callable[..., Any]
 
@@ -34,16 +30,14 @@ console.log("RESULT " + JSON.stringify({ result, requests }))
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the SDK in it."""
-    directory = tmp_path_factory.mktemp("js")
-    (directory / "package.json").write_text('{"type": "module"}')
-    install = ["npm", "install", "--no-audit", "--no-fund", "runpod-sdk@1.1.2"]
-    subprocess.run(install, cwd=directory, check=True, capture_output=True, timeout=100)
-    return directory
+    return install(tmp_path_factory.mktemp("js"), "runpod-sdk@1.1.2")
 
 
 @pytest.fixture(scope="module", params=["parts", "ready"])
 def endpoint(shared_daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[str]:
     endpoint_id = shared_daemon.create_endpoint(request.param, workersMin=1, workersMax=1)
+    first = shared_daemon.run(endpoint_id, {"count": 1})  # the SDK has no patience for a cold start
+    shared_daemon.finished(endpoint_id, first, 60)
     yield endpoint_id
     shared_daemon.delete_endpoint(endpoint_id)
 
@@ -57,7 +51,7 @@ def js(shared_daemon: Daemon, endpoint: str, packages: Path) -> Js:
         (packages / "program.js").write_text(PROGRAM % lines)
         target = {"url": shared_daemon.url, "key": shared_daemon.key, "id": endpoint}
         done = subprocess.run(
-            ["node", "program.js"],
+            [NODE, "program.js"],
             cwd=packages,
             env={"PATH": os.environ["PATH"], "TEST_TARGET": json.dumps(target)},
             capture_output=True,
@@ -87,12 +81,18 @@ def test_25_run_sync_is_one_round_trip_when_the_wait_is_long_enough(js: Js) -> N
 @pytest.mark.parametrize("endpoint", ["ready"], indirect=True)
 def test_the_other_calls_work(js: Js) -> None:
     found, _ = js("""
+        const quick = await endpoint.runSync({ input: { return: { a: [1, "ä", null] } } })
+        const done = await endpoint.status(quick.id)
         const job = await endpoint.run({ input: { sleep: 60 } })
         const cancelled = await endpoint.cancel(job.id)
         const status = await endpoint.status(job.id)
-        return [cancelled.status, status.status, await endpoint.health(), await endpoint.purgeQueue()]
+        const health = await endpoint.health()
+        return [quick, done, job, cancelled.status, status.status, health, await endpoint.purgeQueue()]
     """)
-    cancelled, status, health, purged = found
+    quick, done, job, cancelled, status, health, purged = found
+    assert (quick["status"], quick["output"]) == ("COMPLETED", {"a": [1, "ä", None]})
+    assert {**quick, "started": True} == {**done, "started": True}
+    assert job["status"] == "IN_QUEUE"
     assert (cancelled, status) == ("CANCELLED", "CANCELLED")
     assert health["workers"].keys() >= {"idle", "running"}
     assert purged == {"removed": 0, "status": "completed"}

@@ -157,7 +157,7 @@ def test_78_with_one_slot_jobs_run_one_by_one_in_the_order_they_came(
     assert most <= 1
 
 
-def test_43_44_78_a_cancelled_job_leaves_its_worker_free(
+def test_43_44_45_78_a_cancelled_job_leaves_its_worker_free(
     shared_daemon: Daemon, worker: Worker, endpoint_of: EndpointOf
 ) -> None:
     """One that does not ask which jobs to stop is started afresh."""
@@ -195,3 +195,24 @@ def test_a_worker_that_is_told_to_end_finishes_its_job_first(
     assert (job["status"], job["output"]) == ("COMPLETED", "in peace")
     assert "retries" not in job
     eventually(lambda: not process.is_running())
+
+
+@pytest.mark.parametrize("sdk", ["1.5.0", "1.6.2"])
+def test_78_releases_before_the_long_poll_do_their_jobs(
+    shared_daemon: Daemon, release: Callable[[str], Path | None], sdk: str
+) -> None:
+    env = {"PYTHONPATH": str(release(sdk))}
+    endpoints = {
+        handler: shared_daemon.create_endpoint(handler, env=env, workersMin=1, workersMax=1)
+        for handler in ("single", "aggregate")
+    }
+    wishes = [{"tell sdk": True}, {"return": "h\u00e9"}, {"raise": "no such prompt"}]
+    told, echo, broken = ended(shared_daemon, endpoints["single"], *wishes)
+    assert (told["output"]["version"], told["output"]["accelerated"]) == (sdk, False)
+    assert (echo["status"], echo["output"]) == ("COMPLETED", "h\u00e9")
+    assert broken["status"] == "FAILED"
+    assert "no such prompt" in broken["error"]
+    (parts,) = ended(shared_daemon, endpoints["aggregate"], {"parts": [1, 2, 3]})
+    assert (parts["status"], parts["output"]) == ("COMPLETED", [1, 2, 3])
+    for endpoint_id in endpoints.values():
+        shared_daemon.delete_endpoint(endpoint_id)

@@ -1,6 +1,7 @@
 """How many workers an endpoint has: from none to enough and back, never more than allowed or possible."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_nobody_is_let_go_while_a_job_waits(lab: Lab) -> None:
     assert states(lab, endpoint) == [IDLE]
 
 
-def test_the_minimum_is_there_before_any_job_and_stays(lab: Lab) -> None:
+def test_98_the_minimum_is_there_before_any_job_and_stays(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=2)
     lab.settle()
     all_ask(lab, endpoint)
@@ -98,7 +99,7 @@ def test_the_minimum_is_there_before_any_job_and_stays(lab: Lab) -> None:
 # More and fewer
 
 
-def test_a_job_that_waits_longer_than_the_delay_brings_one_more(lab: Lab) -> None:
+def test_95_a_job_that_waits_longer_than_the_delay_brings_one_more(lab: Lab) -> None:
     endpoint = lab.endpoint(scaler_value=4)
     worker = lab.ready_worker(endpoint)
     lab.submit(endpoint)
@@ -116,7 +117,7 @@ def test_a_job_that_waits_longer_than_the_delay_brings_one_more(lab: Lab) -> Non
     assert len(lab.workers(endpoint)) == 2
 
 
-def test_with_request_count_there_is_a_worker_for_so_many_jobs(new_lab: NewLab) -> None:
+def test_96_with_request_count_there_is_a_worker_for_so_many_jobs(new_lab: NewLab) -> None:
     lab = new_lab("aaaa")
     endpoint = lab.endpoint(scaler="REQUEST_COUNT", scaler_value=2, workers_max=10)
     for _ in range(5):
@@ -145,7 +146,7 @@ def test_jobs_of_low_priority_bring_nobody(lab: Lab) -> None:
     assert lab.workers(endpoint) == []
 
 
-def test_a_lower_maximum_sends_the_surplus_away_once_it_is_free(lab: Lab) -> None:
+def test_97_a_lower_maximum_sends_the_surplus_away_once_it_is_free(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=2, workers_max=2)
     lab.settle()
     all_ask(lab, endpoint)
@@ -163,7 +164,7 @@ def test_a_lower_maximum_sends_the_surplus_away_once_it_is_free(lab: Lab) -> Non
     assert lab.workers(endpoint) == []
 
 
-def test_with_a_maximum_of_none_jobs_wait(lab: Lab) -> None:
+def test_97_with_a_maximum_of_none_jobs_wait(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_max=0)
     job = lab.submit(endpoint)
     lab.pass_time(hours=1)
@@ -183,7 +184,7 @@ def test_a_worker_takes_no_gpu_from_a_pod_not_even_from_a_spot_pod(lab: Lab) -> 
     assert lab.see(endpoint).throttled == 1
 
 
-def test_a_worker_that_finds_no_room_is_throttled_and_comes_when_there_is(lab: Lab) -> None:
+def test_99_a_worker_that_finds_no_room_is_throttled_and_comes_when_there_is(lab: Lab) -> None:
     pod = lab.pod(gpu_count=2)
     endpoint = lab.endpoint()
     lab.submit(endpoint)
@@ -653,11 +654,16 @@ def test_deleting_an_endpoint_ends_its_workers(lab: Lab) -> None:
     assert (lab.engine.list(), lab.workloads()) == ([], [])
 
 
-def test_a_worker_that_posts_to_a_deleted_endpoint_is_a_stranger(lab: Lab) -> None:
+def test_a_worker_of_a_deleted_endpoint_is_a_stranger_once_its_container_is_gone(lab: Lab) -> None:
     endpoint = lab.endpoint()
     worker = lab.ready_worker(endpoint)
     badge = lab.badge(worker)
     lab.do(endpoints.delete, lab.podd, lab.caller, endpoint.id, lab.now)
+    assert lab.do(dispatch.take, lab.podd, badge, 1, True, lab.now) == Refused()
+    lab.do(dispatch.ping, lab.podd, badge, [], lab.now)
+    with pytest.raises(Unauthenticated):
+        lab.do(dispatch.ping, lab.podd, replace(badge, key="another"), [], lab.now)
+    lab.settle()
     refused: list[Callable[[], Any]] = [
         lambda: lab.do(dispatch.take, lab.podd, badge, 1, True, lab.now),
         lambda: lab.do(dispatch.ping, lab.podd, badge, [], lab.now),

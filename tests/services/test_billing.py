@@ -176,7 +176,7 @@ def test_a_spot_pod_pays_its_bid(lab: Lab) -> None:
     assert spent(lab)[POD_GPU] == 300_000_000
 
 
-def test_a_worker_is_charged_for_each_second_begun_of_each_span(lab: Lab) -> None:
+def test_100_a_worker_is_charged_for_each_second_begun_of_each_span(lab: Lab) -> None:
     endpoint = lab.endpoint(idle_timeout_s=5)
     worker = lab.ready_worker(endpoint)
     lab.pass_time(seconds=5.2)
@@ -205,7 +205,7 @@ def test_a_frozen_worker_costs_nothing_until_it_is_thawed(lab: Lab) -> None:
     assert sum(one.amount for one in found) == (5 + 3) * flex
 
 
-def test_active_workers_have_their_discount_and_those_above_the_minimum_have_not(lab: Lab) -> None:
+def test_100_active_workers_have_their_discount_and_those_above_the_minimum_have_not(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=1, workers_max=2, scaler_value=1)
     lab.settle()
     lab.change(endpoint, workers_min=2)

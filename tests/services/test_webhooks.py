@@ -121,7 +121,7 @@ def ended(lab: Lab, url: str, endpoint: Endpoint | None = None) -> Job:
     return job
 
 
-def test_anything_but_2xx_is_tried_again_after_a_pause_three_times_in_all(
+def test_62_65_anything_but_2xx_is_tried_again_after_a_pause_three_times_in_all(
     lab: Lab, receiver: Receiver
 ) -> None:
     receiver.answers = [500, 302, 404]
@@ -180,7 +180,7 @@ def test_a_private_address_is_not_called_and_counts_as_no_answer(lab: Lab) -> No
     assert answers(lab, job) == (0, 1)
 
 
-def test_a_receiver_that_hangs_holds_up_no_other_endpoint(lab: Lab, receiver: Receiver) -> None:
+def test_63_a_receiver_that_hangs_holds_up_no_other_endpoint(lab: Lab, receiver: Receiver) -> None:
     receiver.answers = [None]
     slow, quick = lab.endpoint(), lab.endpoint(name="quick")
     with receiving() as other:
