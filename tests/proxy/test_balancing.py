@@ -422,6 +422,21 @@ def test_the_type_is_chosen_once(podd: Served) -> None:
     assert "cannot be changed" in podd.error(save, {"input": wish})["message"]
 
 
+@pytest.mark.parametrize(
+    ("count", "type", "refused"), [(10, "LB", False), (11, "LB", True), (11, "QB", False)]
+)
+def test_workers_that_are_balanced_offer_at_most_ten_http_ports(
+    count: int, type: str, refused: bool, podd: Served
+) -> None:
+    ports = ",".join(f"{8000 + number}/http" for number in range(count)) + ",22/tcp"
+    wish = {"name": "an endpoint", "gpuIds": "AMPERE_48", "type": type}
+    wish["templateId"] = podd.create_template(ports=ports)
+    save = "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }"
+    made, errors = podd.graphql(save, {"input": wish})
+    assert bool(errors) is refused, (made, errors)
+    assert not refused or "offers 11 http ports" in errors[0]["message"]
+
+
 def test_rest_v2_shows_where_to_send_requests(podd: Served) -> None:
     wish = {
         "name": "balanced",
