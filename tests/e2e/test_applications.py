@@ -214,9 +214,9 @@ def test_a_streamlit_page_lives(daemon: Daemon, applications: Path, tmp_path: Pa
     with running(daemon, command, port, way) as found:
         eventually(lambda: found.answers("/_stcore/health"), 60)
         page = found.http.get("/")
-        script = re.search(r'src="\./(static/js/[^"]+)"', page.text)
-        assert script, page.text
-        assert found.http.get(f"/{script.group(1)}").status_code == 200
+        loaded = re.search(r'src="\./(static/js/[^"]+)"', page.text)
+        assert loaded, page.text
+        assert found.http.get(f"/{loaded.group(1)}").status_code == 200
         with found.websocket("/_stcore/stream") as connection:
             connection.send(b"\x5a\x00")  # a BackMsg: rerun the script, with nothing changed
             seen = b""
