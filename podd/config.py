@@ -328,6 +328,7 @@ class LoadBalancer(_Section):
     affinity_wait_seconds: Seconds = 300
     processing_seconds: Seconds = 330
     body_bytes: Positive = 30 * 1024 * 1024
+    http_ports: Positive = 10
     init_timeout_seconds: Seconds = 480
     health_interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
     health_answer_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5

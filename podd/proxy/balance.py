@@ -45,6 +45,8 @@ class Balancer:
         async def ask(endpoint_id: str) -> Pool | None:
             return await podd.store.read(balancing.pool, endpoint_id)
 
+        self._let_in_before: set[tuple[str, ...]] = set()
+        self._as_of = -1
         self._pools = Kept(podd.bells, workloads.crew_bell, ask, KEPT)
 
     @asynccontextmanager
@@ -71,11 +73,21 @@ class Balancer:
     # Private
 
     async def _let_in(self, scope: Scope, endpoint_id: str) -> None:
+        """Who was let in before is let in again for as long as nothing at all was written: so a key that is
+        revoked opens nothing any more."""
         shown = presented_keys(scope["headers"])
+        asked, changes = (endpoint_id, *shown), self._podd.store.changes
+        if changes != self._as_of or len(self._let_in_before) >= KEPT:
+            self._let_in_before.clear()
+            self._as_of = changes
+        if asked in self._let_in_before:
+            return
         try:
             await self._podd.store.read(_own_endpoint, self._podd, shown, endpoint_id)
         except PoddError as error:
             raise Refusal(STATUS.get(type(error), 400), error.message) from error
+        if changes == self._as_of:
+            self._let_in_before.add(asked)
 
     async def _taken(
         self, endpoint_id: str, affinity: Affinity | None, receive: "Ahead", hold: ExitStack

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 import aiohttp
 import structlog
@@ -80,7 +81,7 @@ class Forwarder:
         client = client_of(scope)
         try:
             async with asyncio.timeout(upstream.seconds) as limit:
-                with client.when_left(lambda: limit.reschedule(0)):
+                with client.when_left(partial(_end, limit)):
                     await self._exchange(scope, receive, answer, upstream)
         except (TimeoutError, Closed, BadAnswer, Silent, Unreachable, Refusal) as error:
             if client.left:
@@ -285,6 +286,12 @@ def _url(scope: Scope, upstream: Upstream) -> URL:
     host = f"[{upstream.address}]" if ":" in upstream.address else upstream.address
     path = f"{upstream.path}?{query}" if query else upstream.path
     return URL(f"http://{host}:{upstream.port}{path}", encoded=True)
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    """Let what the limit is about end now."""
+    if not limit.expired():
+        limit.reschedule(0)
 
 
 def _framing(scope: HTTPScope) -> Framing | None:

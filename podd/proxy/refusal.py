@@ -11,6 +11,13 @@ from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Scope,
 
 Headers = list[tuple[bytes, bytes]]
 
+GUARDS: Headers = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+"""What is podd's own on an address that programs answer on: a page that loads nothing and is in no frame."""
+
 
 @dataclass(eq=False)
 class Refusal(Exception):
@@ -31,6 +38,7 @@ class Refusal(Exception):
             (b"content-type", media_type.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
+            *GUARDS,
             *self.headers,
         ]
         if self.retry is not None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from podd import ids
 from podd.domain import endpoint as rules
+from podd.domain import words
 from podd.domain.account import Caller, require
-from podd.domain.endpoint import Endpoint, EndpointChange
+from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
@@ -135,6 +136,8 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     template = templates.get(tx, str(settings["template_id"]))
     if template is None or template.account_id != before.account_id:
         raise NotFound("template not found: an endpoint needs a templateId of your own")
+    if settings["type"] is EndpointType.LB:
+        _check_ports(template, podd.settings.load_balancer.http_ports)
     volume_id = str(settings["network_volume_id"])
     if volume_id and volume_id != before.network_volume_id:
         volumes.own(tx, caller, volume_id)
@@ -144,6 +147,14 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     if not settings["gpu_ids"]:
         raise Invalid("gpuIds is required: a comma list of GPU pools such as AMPERE_48,ADA_24.")
     podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(str(settings["gpu_ids"]))
+
+
+def _check_ports(template: Template, most: int) -> None:
+    offered = sum(port.protocol == "http" for port in words.parse_ports(template.ports))
+    if offered > most:
+        raise Invalid(
+            f"The template offers {offered} http ports; workers of a load-balancing endpoint may have {most}."
+        )
 
 
 def _check_quota(tx: Tx, podd: Platform, account_id: str, more: int) -> None:

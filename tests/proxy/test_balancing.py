@@ -12,8 +12,10 @@ import httpx
 import pytest
 import websockets.sync.client
 
+from podd.ids import key_hash
 from podd.proxy import balance
 from podd.services import balancing
+from podd.store.db import Tx
 from tests.api.conftest import NewPodd
 from tests.api.served import Served
 from tests.proxy.programs import Program, answer, read_all
@@ -177,6 +179,42 @@ def test_only_the_owner_gets_in(key: str, status: int, podd: Served, fleet: Flee
         assert response.status_code == status
         if status == 404:
             assert response.content == client.get("/lb/aaaaaaaaaaaaaa/").content
+
+
+def test_a_revoked_key_opens_nothing_at_once(podd: Served, fleet: Fleet) -> None:
+    endpoint_id, _ = fleet.ready()
+    for _ in range(2):
+        assert call(podd, endpoint_id).status_code == 200
+
+    def revoke(tx: Tx) -> None:
+        tx.run("UPDATE api_keys SET revoked_at = 1 WHERE hash = ?", (key_hash(podd.key),))
+
+    podd.do(podd.podd.store.write(revoke))
+    assert call(podd, endpoint_id).status_code == 401
+
+
+def test_a_deleted_endpoint_is_missing_at_once(podd: Served, fleet: Fleet) -> None:
+    endpoint_id, _ = fleet.ready()
+    assert call(podd, endpoint_id).status_code == 200
+    podd.data("mutation ($id: String!) { deleteEndpoint(id: $id) }", {"id": endpoint_id})
+    assert call(podd, endpoint_id).status_code == 404
+
+
+def test_whoever_was_let_in_is_not_looked_up_again(
+    podd: Served, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint_id, _ = fleet.ready()
+    looked_up = []
+    own_endpoint = balance._own_endpoint
+
+    def counted(*of: Any) -> None:
+        looked_up.append(of)
+        own_endpoint(*of)
+
+    monkeypatch.setattr(balance, "_own_endpoint", counted)
+    for _ in range(3):
+        assert call(podd, endpoint_id).status_code == 200
+    assert len(looked_up) == 1
 
 
 def test_109_only_a_healthy_worker_gets_requests(podd: Served, fleet: Fleet) -> None:
@@ -395,6 +433,21 @@ def test_the_type_is_chosen_once(podd: Served) -> None:
     save = "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }"
     wish = {"id": endpoint_id, "name": "an endpoint", "gpuIds": "AMPERE_48", "type": "QB"}
     assert "cannot be changed" in podd.error(save, {"input": wish})["message"]
+
+
+@pytest.mark.parametrize(
+    ("count", "type", "refused"), [(10, "LB", False), (11, "LB", True), (11, "QB", False)]
+)
+def test_workers_that_are_balanced_offer_at_most_ten_http_ports(
+    count: int, type: str, refused: bool, podd: Served
+) -> None:
+    ports = ",".join(f"{8000 + number}/http" for number in range(count)) + ",22/tcp"
+    wish = {"name": "an endpoint", "gpuIds": "AMPERE_48", "type": type}
+    wish["templateId"] = podd.create_template(ports=ports)
+    save = "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }"
+    made, errors = podd.graphql(save, {"input": wish})
+    assert bool(errors) is refused, (made, errors)
+    assert not refused or "offers 11 http ports" in errors[0]["message"]
 
 
 def test_rest_v2_shows_where_to_send_requests(podd: Served) -> None:

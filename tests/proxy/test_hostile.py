@@ -13,7 +13,7 @@ import pytest
 from tests.api.conftest import NewPodd
 from tests.api.served import Served
 from tests.proxy.conftest import NewProgram
-from tests.proxy.test_pods import ask, host_of, mirror, pod_for, raw
+from tests.proxy.test_pods import ask, host_of, mirror, pod_for, raw, stop, websocket, ws_echo
 from tests.waiting import eventually
 
 
@@ -308,6 +308,48 @@ def test_a_page_of_a_pod_cannot_use_what_the_browser_holds_for_podd(podd: Served
         )
         assert "access-control-allow-credentials" not in response.headers
         assert podd.data("{ myself { id } }")["myself"]["id"] not in response.text
+
+
+def test_podds_own_pages_load_nothing_and_are_in_no_frame(podd: Served) -> None:
+    with podd.client("") as client:
+        page = client.get("/proxy/aaaaaaaaaaaaaa/80/<script>", headers={"Accept": "text/html"})
+    assert "<script>" not in page.text
+    assert "default-src 'none'; frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+
+
+def test_many_silent_websockets_do_not_keep_others_out(new_podd: NewPodd, new_program: NewProgram) -> None:
+    podd = new_podd(settings={"proxy": {"pod_requests": 200}})
+    podd.engine.subnet = "127.0.0"
+    program, other = new_program(ws_echo), new_program(mirror, "127.0.0.3")
+    pod_id, other_id = pod_for(podd, program), pod_for(podd, other)
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(200):
+            open_ones.enter_context(websocket(podd, pod_id, program))
+        assert ask(podd, pod_id, program).status_code == 503
+        assert ask(podd, other_id, other).status_code == 200
+    eventually(lambda: not podd.under_way(pod_id))
+
+
+def test_a_pod_that_stops_ends_what_is_under_way_without_a_proper_end(
+    podd: Served, new_program: NewProgram
+) -> None:
+    """Its program is gone with its container; what was a part is not taken for the whole."""
+    going = threading.Event()
+
+    def serve(connection: socket.socket, _number: int) -> None:
+        request_in(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart")
+        going.wait(20)  # and the kernel closes what a process leaves behind
+
+    with speaking(podd, serve) as path:
+        pod_id = path.split("/")[2]
+        with podd.client("") as client, client.stream("GET", path) as response:
+            stop(podd, pod_id)
+            going.set()
+            with pytest.raises(httpx.RemoteProtocolError):
+                response.read()
+        eventually(lambda: not podd.under_way(pod_id))
 
 
 @pytest.mark.parametrize("path", ["/proxy/{pod}/{port}/", "/lb/{pod}/"])
