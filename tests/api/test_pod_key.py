@@ -112,7 +112,9 @@ class Inside:
 
     def ask(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.request(method, f"{self.podd.url}{path}", headers=headers, timeout=30, json=body, **QUICKLY)
+        return httpx.request(
+            method, f"{self.podd.url}{path}", headers=headers, timeout=30, json=body, **QUICKLY
+        )
 
     def named(self, path: str) -> str:
         """The path with ids of what the account has beside the pod."""
