@@ -45,17 +45,18 @@ def test_the_users_ssh_keys_are_set_and_shown(sdk: Sdk) -> None:
     assert sdk("runpod.update_user_settings('')")["pubKey"] == ""
 
 
-def test_a_registry_credential_is_created_changed_refused_in_use_and_deleted(sdk: Sdk) -> None:
+def test_a_registry_credential_is_created_changed_refused_in_use_and_deleted(
+    sdk: Sdk, shared_daemon: Daemon
+) -> None:
     made = sdk("runpod.create_container_registry_auth('hub', 'me', 'secret')")
     assert made["name"] == "hub"
     changed = f"runpod.update_container_registry_auth('{made['id']}', 'me', 'other')"
     assert sdk(changed) == {"id": made["id"], "name": "hub"}
-    template = sdk(f"runpod.create_template('private', 'test/none', registry_auth_id='{made['id']}')")
+    sdk(f"runpod.create_template('private', 'test/none', registry_auth_id='{made['id']}')")
     delete = f"runpod.delete_container_registry_auth('{made['id']}')"
     with pytest.raises(SdkError, match="in use"):
         sdk(delete)
-    sdk.do("from runpod.api.graphql import run_graphql_query as ask")
-    sdk.do(f"ask('mutation {{ deleteTemplate(templateName: \"{template['name']}\") }}')")
+    shared_daemon.graphql('mutation { deleteTemplate(templateName: "private") }')
     sdk.do(delete)
     with pytest.raises(SdkError, match="not found"):
         sdk(delete)
@@ -84,7 +85,9 @@ def test_a_pod_is_created_with_everything_the_sdk_can_say(sdk: Sdk, shared_daemo
     finally:
         sdk.do(f"runpod.terminate_pod('{pod['id']}')")
     eventually(lambda: not any(pod["id"] in name for name in shared_daemon.running()))
-    sdk.do(f"ask('mutation {{ deleteNetworkVolume(input: {{id: \"{volume['id']}\"}}) }}')")
+    shared_daemon.graphql(
+        "mutation ($id: String!) { deleteNetworkVolume(input: {id: $id}) }", {"id": volume["id"]}
+    )
     assert sdk("runpod.get_user()")["networkVolumes"] == []
 
 
