@@ -58,7 +58,7 @@ async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation
     """Why a pod runs or does not. Its owner may ask as well."""
     caller, api = await known_caller_of(request), api_of(request)
     sentences = await api.podd.store.read(
-        explain.pod, api.podd, caller, pod_id, api.now, api.telemetry.history
+        explain.pod, api.podd, caller, pod_id, api.now, api.telemetry.history, api.engine_answers()
     )
     return Explanation(id=pod_id, sentences=sentences)
 
@@ -67,7 +67,9 @@ async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation
 async def explain_anything(request: AnyRequest, id: FromPath[str]) -> Explanation:
     """Why a pod runs or does not, or why an endpoint's jobs wait. Its owner may ask as well."""
     caller, api = await known_caller_of(request), api_of(request)
-    sentences = await api.podd.store.read(explain_endpoint.pod_or_endpoint, api.podd, caller, id, api.now)
+    sentences = await api.podd.store.read(
+        explain_endpoint.pod_or_endpoint, api.podd, caller, id, api.now, api.engine_answers()
+    )
     return Explanation(id=id, sentences=sentences)
 
 

@@ -125,6 +125,30 @@ def state_sentence(workload: Workload, now: int) -> str:
         case _ if workload.retry_at > now:
             return f"Its last start failed; the next try is in {(workload.retry_at - now) // 1000} s."
         case _:
-            return (
-                "Its container is about to start, as soon as its GPUs have been let go by whoever had them."
-            )
+            return "Its container is about to start."
+
+
+def engine_sentence(answers: bool) -> str:
+    """Empty while it does."""
+    if answers:
+        return ""
+    return "The container engine does not answer: what runs goes on, nothing else starts or stops meanwhile."
+
+
+def handover_sentence(workload: Workload, stopping: int, now: int) -> str:
+    """Why a container with GPUs of its own does not start yet: `stopping` containers of others are on their
+    way out, and no two may have a GPU. Empty when that is not what it waits for."""
+    waits = workload.desired is Desired.RUNNING and workload.phase is Phase.NONE and workload.retry_at <= now
+    if not (waits and workload.gpus and stopping):
+        return ""
+    if stopping == 1:
+        return "The GPU is still held by a container that is stopping, and then this pod's."
+    return f"Its GPUs are still held by containers that are stopping ({stopping} are), and then its own."
+
+
+def patience_sentence(workload: Workload, give_up_after: int, now: int) -> str:
+    """How long podd goes on trying to start it; empty when it does not fail. `give_up_after` in ms."""
+    if workload.desired is not Desired.RUNNING or workload.failing_since is None:
+        return ""
+    minutes = max(workload.failing_since + give_up_after - now, 0) // 60_000
+    return f"podd goes on trying for {minutes} min, then it gives up and the GPUs are free."

@@ -16,18 +16,29 @@ HOUR = 3_600_000
 
 
 def pod(
-    db: Reader, podd: Platform, caller: Caller, pod_id: str, now: int, history: History | None = None
+    db: Reader,
+    podd: Platform,
+    caller: Caller,
+    pod_id: str,
+    now: int,
+    history: History | None = None,
+    engine_answers: bool = True,
 ) -> list[str]:
     """Sentences, the most important first. `history` is how busy its GPUs were. Raises NotFound."""
     require(caller, "pod.explain")
     found = workloads.pod(db, pod_id)
     if found is None or not _may_see(caller, found):
         raise NotFound("pod not found")
-    sentences = [rules.state_sentence(found.workload, now)]
-    if found.workload.trouble:
-        sentences.append(found.workload.trouble)
-    if found.workload.reason:
-        sentences.append(f"Reason: {found.workload.reason}")
+    patience = int(podd.settings.limits.start_give_up_seconds * 1000)
+    sentences = [
+        rules.state_sentence(found.workload, now),
+        rules.engine_sentence(engine_answers),
+        rules.handover_sentence(found.workload, workloads.stopping(db), now),
+        found.workload.trouble,
+        f"Reason: {found.workload.reason}" if found.workload.reason else "",
+        rules.patience_sentence(found.workload, patience, now),
+    ]
+    sentences = [sentence for sentence in sentences if sentence]
     if found.workload.desired in (Desired.STOPPED, Desired.FAILED):
         sentences += _what_it_needs(db, podd, found)
     if history is not None and found.workload.phase is Phase.RUNNING:

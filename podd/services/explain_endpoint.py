@@ -15,11 +15,14 @@ from podd.store.db import Reader
 RECENT = 5
 
 
-def pod_or_endpoint(db: Reader, podd: Platform, caller: Caller, id: str, now: int) -> list[str]:
+def pod_or_endpoint(
+    db: Reader, podd: Platform, caller: Caller, id: str, now: int, engine_answers: bool = True
+) -> list[str]:
     """Whichever has this id. Raises NotFound."""
-    for explained in (explain.pod, endpoint):
-        with suppress(NotFound):
-            return explained(db, podd, caller, id, now)
+    with suppress(NotFound):
+        return explain.pod(db, podd, caller, id, now, engine_answers=engine_answers)
+    with suppress(NotFound):
+        return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")
 
 

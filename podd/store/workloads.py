@@ -65,6 +65,11 @@ def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
     )
 
 
+def stopping(db: Reader) -> int:
+    """How many should not run any more, and have something left of their containers."""
+    return int(db.value("SELECT count(*) FROM workloads WHERE desired != 'RUNNING' AND phase != 'NONE'"))
+
+
 def change(tx: Tx, workload_id: str, **values: Any) -> int:
     """Set columns of a workload; the number of rows touched. Enumerations may be given as such."""
     _ring(tx, workload_id)

@@ -1,7 +1,8 @@
 """The volumes of this machine: chooses how new ones are made, and finds for each old one who made it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -37,26 +38,37 @@ class Storage(VolumeStorage):
         return self._chosen.limits
 
     def ensure(self, path: Path, size: int) -> None:
-        with self._lock(path):
+        with self._lock(path), _told(path):
             (self._maker(path) or self._chosen).ensure(path, size)
 
     def remove(self, path: Path) -> None:
         # Once more: below what a crash left mounted over it there may be the directory itself.
-        with self._lock(path):
+        with self._lock(path), _told(path):
             while (maker := self._maker(path)) is not None:
                 maker.remove(path)
 
     def usage(self, path: Path) -> VolumeUse:
-        maker = self._maker(path)
-        if maker is None:
-            raise VolumeError(f"There is no volume at {path}.")
-        return maker.usage(path)
+        with _told(path):
+            maker = self._maker(path)
+            if maker is None:
+                raise VolumeError(f"There is no volume at {path}.")
+            return maker.usage(path)
 
     def _maker(self, path: Path) -> Mechanism | None:
         return next((mechanism for mechanism in self._known if mechanism.made(path)), None)
 
     def _lock(self, path: Path) -> threading.Lock:
         return self._locks[hash(path) % _LOCKS]
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever the system says no to, a disk that fails or a mount that hangs in the air included, is the
+    trouble of this one volume."""
+    try:
+        yield
+    except OSError as error:
+        raise VolumeError(f"The volume {path.name} cannot be used: {error.strerror or error}.") from error
 
 
 def mechanisms(host: Host) -> dict[str, Mechanism]:

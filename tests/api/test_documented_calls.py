@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,21 +13,37 @@ from tests.api.served import QUICKLY, Served
 
 Json = dict[str, Any]
 
+RUNSYNC = """
+{
+  "input": {
+    "prompt": "A coffee cup.",
+    "height": 512,
+    "width": 512,
+    "num_outputs": 1,
+    "num_inference_steps": 50,
+    "guidance_scale": 7.5,
+    "scheduler": "KLMS"
+  }
+}
+"""
+
 BY_QUERY = "key in the query"
 BY_HEADER = "key in the header"
+BY_NAME = "to RunPod's host name"
 
 
-@pytest.fixture(params=[BY_QUERY, BY_HEADER])
+@pytest.fixture(params=[BY_QUERY, BY_HEADER, BY_NAME])
 def call(request: pytest.FixtureRequest, podd: Served) -> Any:
     """Sends a documented body as curl does; `data` of the answer. Ids in it are replaced by `its_id`."""
 
     def send(body: str, its_id: str = "") -> Any:
         body = re.sub(r"podId: \\\"\w+\\\"", rf'podId: \\"{its_id}\\"', body) if its_id else body
-        by_query = request.param == BY_QUERY
+        by_query = request.param != BY_HEADER
+        host = {"Host": "api.runpod.io"} if request.param == BY_NAME else {}
         response = httpx.post(
             f"{podd.url}/graphql" + (f"?api_key={podd.key}" if by_query else ""),
             content=body.encode(),
-            headers={"content-type": "application/json"}
+            headers={"content-type": "application/json", **host}
             | ({} if by_query else {"Authorization": f"Bearer {podd.key}"}),
             **QUICKLY,
         )
@@ -216,3 +233,30 @@ def test_a_job_is_run_and_looked_at_as_documented(podd: Served) -> None:
         "workerId": worker.id,
         "output": [{"image": "..."}],
     }
+
+
+@pytest.mark.parametrize("host", ["", "api.runpod.ai"])
+def test_a_job_is_run_to_its_end_in_one_call_as_documented(podd: Served, host: str) -> None:
+    """With a bare key, as documented, also to RunPod's host name."""
+    endpoint_id, worker = podd.woken()
+    headers = {
+        "accept": "application/json",
+        "authorization": podd.key,
+        "content-type": "application/json",
+        **({"Host": host} if host else {}),
+    }
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(
+            httpx.post,
+            f"{podd.url}/v2/{endpoint_id}/runsync",
+            content=RUNSYNC.encode(),
+            headers=headers,
+            timeout=30,
+            **QUICKLY,
+        )
+        job = worker.take()
+        assert job["input"] == json.loads(RUNSYNC)["input"]
+        worker.done(job["id"], {"output": "a coffee cup"})
+        ended = answer.result(30).json()
+    assert (ended["id"], ended["status"], ended["output"]) == (job["id"], "COMPLETED", "a coffee cup")
+    assert re.fullmatch(r"sync-.+", ended["id"])

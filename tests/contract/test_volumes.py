@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Container, Iterator
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EIO, ENOSPC
 from pathlib import Path
 
 import pytest
@@ -296,6 +296,22 @@ assert storage.usage(volume).used
 
 def test_where_nothing_better_can_be_had_there_are_plain_directories(tmp_path: Path) -> None:
     assert open_storage(tmp_path, "directory").mechanism == Directories.name
+
+
+class Failing(Directories):
+    """As on a disk that fails: the directory is there, and nothing can be done with it."""
+
+    def made(self, path: Path) -> bool:
+        raise OSError(EIO, "Input/output error", str(path))
+
+
+def test_whatever_the_system_says_no_to_is_the_trouble_of_that_volume(tmp_path: Path) -> None:
+    failing = Failing()
+    storage, volume = Storage(failing, [failing]), tmp_path / "volume"
+    acts = (lambda: storage.ensure(volume, 1), lambda: storage.remove(volume), lambda: storage.usage(volume))
+    for act in acts:
+        with pytest.raises(VolumeError, match=r"^The volume volume cannot be used: Input/output error\.$"):
+            act()
 
 
 def test_a_mechanism_that_is_wanted_and_cannot_be_is_an_error(tmp_path: Path) -> None:

@@ -39,6 +39,65 @@ def test_the_user_is_known(sdk: Sdk) -> None:
     assert user["networkVolumes"] == []
 
 
+def test_the_users_ssh_keys_are_set_and_shown(sdk: Sdk) -> None:
+    assert sdk("runpod.update_user_settings('ssh-ed25519 AAAA first')")["pubKey"] == "ssh-ed25519 AAAA first"
+    assert sdk("runpod.get_user()")["pubKey"] == "ssh-ed25519 AAAA first"
+    assert sdk("runpod.update_user_settings('')")["pubKey"] == ""
+
+
+def test_a_registry_credential_is_created_changed_refused_in_use_and_deleted(
+    sdk: Sdk, shared_daemon: Daemon
+) -> None:
+    made = sdk("runpod.create_container_registry_auth('hub', 'me', 'secret')")
+    assert made["name"] == "hub"
+    changed = f"runpod.update_container_registry_auth('{made['id']}', 'me', 'other')"
+    assert sdk(changed) == {"id": made["id"], "name": "hub"}
+    sdk(f"runpod.create_template('private', 'test/none', registry_auth_id='{made['id']}')")
+    delete = f"runpod.delete_container_registry_auth('{made['id']}')"
+    with pytest.raises(SdkError, match="in use"):
+        sdk(delete)
+    shared_daemon.graphql('mutation { deleteTemplate(templateName: "private") }')
+    sdk.do(delete)
+    with pytest.raises(SdkError, match="not found"):
+        sdk(delete)
+
+
+def test_a_pod_is_created_with_everything_the_sdk_can_say(sdk: Sdk, shared_daemon: Daemon) -> None:
+    volume = shared_daemon.graphql(
+        'mutation { createNetworkVolume(input: {name: "data", size: 1}) { id dataCenterId } }'
+    )["createNetworkVolume"]
+    template = sdk("runpod.create_template('all', 'test/other', docker_start_cmd='sleep 1')")
+    pod = sdk(
+        f"runpod.create_pod('everything', 'test/none', '{A6000}', cloud_type='SECURE', "
+        f"support_public_ip=True, start_ssh=True, data_center_id='{volume['dataCenterId']}', "
+        "country_code=None, gpu_count=1, "
+        "volume_in_gb=0, container_disk_in_gb=3, min_vcpu_count=1, min_memory_in_gb=1, "
+        "docker_args='sleep 1000', ports='22/tcp', volume_mount_path='/data', env={'A': '1'}, "
+        f"template_id='{template['id']}', network_volume_id='{volume['id']}', "
+        "allowed_cuda_versions=['12.4', '12.8'], min_download=1, min_upload=1)"
+    )
+    try:
+        eventually(lambda: shared_daemon.runs(pod["id"]))
+        found = sdk(f"runpod.get_pod('{pod['id']}')")
+        expected = {"imageName": "test/none", "containerDiskInGb": 3, "dockerArgs": "sleep 1000"}
+        assert {name: found[name] for name in expected} == expected
+        assert (found["ports"], found["env"], found["volumeMountPath"]) == ("22/tcp", ["A=1"], "/data")
+    finally:
+        sdk.do(f"runpod.terminate_pod('{pod['id']}')")
+    eventually(lambda: not any(pod["id"] in name for name in shared_daemon.running()))
+    shared_daemon.graphql(
+        "mutation ($id: String!) { deleteNetworkVolume(input: {id: $id}) }", {"id": volume["id"]}
+    )
+    assert sdk("runpod.get_user()")["networkVolumes"] == []
+
+
+def test_a_pod_without_a_gpu_is_created_by_its_instance(sdk: Sdk, shared_daemon: Daemon) -> None:
+    pod = sdk("runpod.create_pod('cpu', 'test/none', instance_id='cpu3c-2-4', docker_args='sleep 1000')")
+    eventually(lambda: shared_daemon.runs(pod["id"]))
+    assert sdk(f"runpod.get_pod('{pod['id']}')")["gpuCount"] == 0
+    sdk.do(f"runpod.terminate_pod('{pod['id']}')")
+
+
 def test_a_wrong_key_is_an_authentication_error(sdk: Sdk, shared_daemon: Daemon) -> None:
     with pytest.raises(SdkError) as raised:
         sdk("runpod.get_gpus(api_key='wrong')")

@@ -43,12 +43,17 @@ STEP = (
 )
 
 
+Rank = tuple[int, int]
+"""A spot pod's bid, and when it got its GPUs, later first."""
+
+
 class Market:
     """A machine; `play` makes one step, and looks at what it did to everybody."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.pods: list[Pod] = []
+        self.since: dict[str, int] = {}
 
     def clear(self) -> None:
         for pod in self.pods:
@@ -140,28 +145,28 @@ class Market:
         if gone:
             assert not any(len(free(before, type_id)) >= count for type_id in types)
             expected = self.fits(before, pod.gpu_type_id, bid, count)
-            bids = [held.bid for held in before if held.holder and held.holder.id in gone]
-            assert None not in bids, "an on-demand pod was displaced"
-            by_pod = {held.holder.id: held.bid or 0 for held in before if held.holder}
-            assert sorted((by_pod[victim] for victim in gone), reverse=True) == expected
+            bids = {held.holder.id: held.bid for held in before if held.holder and held.holder.id in gone}
+            assert None not in bids.values(), "an on-demand pod was displaced"
+            assert sorted(((bids[id] or 0, -self.since[id]) for id in gone), reverse=True) == expected
+        self.since[pod.id] = self.lab.now
 
-    def fits(self, before: list[Held], type_id: str, bid: int | None, count: int) -> list[int] | bool:
-        """The bids of the cheapest of the smallest groups that make room, highest first; True when nobody
-        has to go, False when nothing helps."""
+    def fits(self, before: list[Held], type_id: str, bid: int | None, count: int) -> list[Rank] | bool:
+        """The cheapest of the smallest groups that make room, best bidder first, of equal bids the oldest;
+        True when nobody has to go, False when nothing helps."""
         missing = count - len(free(before, type_id))
         if missing <= 0:
             return True
         worth: dict[str, int] = {}
-        bids: dict[str, int] = {}
+        ranks: dict[str, Rank] = {}
         for held in before:
             of_use = held.gpu.type_id == type_id and held.gpu.usable
             if of_use and held.holder and held.bid is not None and (bid is None or held.bid < bid):
                 worth[held.holder.id] = worth.get(held.holder.id, 0) + 1
-                bids[held.holder.id] = held.bid
+                ranks[held.holder.id] = (held.bid, -self.since[held.holder.id])
         for size in range(1, len(worth) + 1):
             groups = [g for g in combinations(worth, size) if sum(worth[id] for id in g) >= missing]
             if groups:
-                return min(sorted((bids[id] for id in group), reverse=True) for group in groups)
+                return min(sorted((ranks[id] for id in group), reverse=True) for group in groups)
         return False
 
     def check_books(self) -> None:

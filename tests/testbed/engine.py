@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
@@ -26,28 +27,41 @@ TEXTS = {
 
 
 def busybox(client: docker.DockerClient, tag: str) -> None:
-    program = shutil.which("busybox")
-    if program is None:
+    recipe = hashlib.sha256(Path(__file__).read_bytes() + program().read_bytes()).hexdigest()[:16]
+    have_image(client, tag, recipe, add_busybox, "/bin")
+
+
+def program() -> Path:
+    found = shutil.which("busybox")
+    if found is None:
         sys.exit("there is no busybox here")
-    binary = Path(program).read_bytes()
-    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    recipe = hashlib.sha256(Path(__file__).read_bytes() + binary).hexdigest()[:16]
+    return Path(found)
+
+
+def add_busybox(tar: tarfile.TarFile, texts: Mapping[str, str] = TEXTS) -> None:
+    """A root file system with it, where each command is one of its own."""
+    for name, mode in DIRECTORIES.items():
+        add(tar, name, mode, tarfile.DIRTYPE)
+    add(tar, "bin/busybox", 0o755, content=program().read_bytes())
+    listed = subprocess.run([program(), "--list"], capture_output=True, text=True, check=True)
+    for applet in listed.stdout.split():
+        if applet != "busybox":
+            add(tar, f"bin/{applet}", 0o777, tarfile.SYMTYPE, target="busybox")
+    for name, text in texts.items():
+        add(tar, name, 0o644, content=text.encode())
+
+
+def have_image(
+    client: docker.DockerClient, tag: str, recipe: str, fill: Callable[[tarfile.TarFile], None], path: str
+) -> None:
+    """Make the image, unless the one that is there has this recipe."""
     if label_of(client, tag) == recipe:
         return
-
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, mode in DIRECTORIES.items():
-            add(tar, name, mode, tarfile.DIRTYPE)
-        add(tar, "bin/busybox", 0o755, content=binary)
-        for applet in applets:
-            if applet != "busybox":
-                add(tar, f"bin/{applet}", 0o777, tarfile.SYMTYPE, target="busybox")
-        for name, text in TEXTS.items():
-            add(tar, name, 0o644, content=text.encode())
-
+        fill(tar)
     repository, _, version = tag.partition(":")
-    changes = ["ENV PATH=/bin", f"LABEL {LABEL}={recipe}", 'CMD ["/bin/sh"]']
+    changes = [f"ENV PATH={path}", f"LABEL {LABEL}={recipe}", 'CMD ["/bin/sh"]']
     client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=version, changes=changes)
     assert label_of(client, tag) == recipe
 
