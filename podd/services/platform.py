@@ -24,6 +24,7 @@ AUTOSCALE = "autoscale"
 SWEEP = "sweep"
 WEBHOOKS = "webhooks"
 GROW = "grow"
+IMAGES = "images"
 GPUS = "gpus"
 
 

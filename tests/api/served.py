@@ -117,6 +117,7 @@ class Served:
             await self.podd.store.write(dispatch.tick, self.podd, now)
             await autoscale.tick(self.podd, now)
             await self.reconciler.tick(now)
+            await self.reconciler.warm_up.tick(now)
             await self.reconciler.drain()
 
     def pass_time(self, **how: float) -> None:
