@@ -141,6 +141,8 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     template = templates.get(tx, str(settings["template_id"]))
     if template is None or template.account_id != before.account_id:
         raise NotFound("template not found: an endpoint needs a templateId of your own")
+    if not template.serverless and template.id != before.template_id:
+        raise Invalid("templateId: an endpoint needs a serverless template; this one is for pods.")
     volume_id = str(settings["network_volume_id"])
     if volume_id and volume_id != before.network_volume_id:
         volumes.own(tx, caller, volume_id)

@@ -185,7 +185,7 @@ class Served:
     def create_endpoint(self, *, key: str | None = None, **wish: Any) -> str:
         if "id" not in wish:
             wish = {"name": "an endpoint", "gpuIds": "AMPERE_48", **wish}
-            wish.setdefault("templateId", self.create_template(key=key))
+            wish.setdefault("templateId", self.create_template(key=key, isServerless=True))
         made = self.data(
             "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }",
             {"input": wish},
