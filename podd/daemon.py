@@ -53,7 +53,18 @@ from podd.services import (
 from podd.services.fence import Fence
 from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
-from podd.services.platform import AUTOSCALE, BILLING, GPUS, GROW, RECONCILE, SWEEP, WEBHOOKS, Host, Platform
+from podd.services.platform import (
+    AUTOSCALE,
+    BILLING,
+    GPUS,
+    GROW,
+    IMAGES,
+    RECONCILE,
+    SWEEP,
+    WEBHOOKS,
+    Host,
+    Platform,
+)
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.timekeeping import Timekeeper
@@ -245,6 +256,7 @@ async def _at_work(
     loops = Loops(
         [
             Loop("reconcile", 2, reconciler.tick, (RECONCILE,)),
+            Loop("images", 30, reconciler.warm_up.tick, (IMAGES,)),
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),

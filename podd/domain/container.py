@@ -44,6 +44,15 @@ class PortBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageUse:
+    """Who wants which image, and with which credential of theirs; "" for none."""
+
+    account_id: str
+    reference: str
+    credential_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryAuth:
     """What to show a registry. `name` is what its owner calls it."""
 

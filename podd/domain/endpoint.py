@@ -27,6 +27,8 @@ class Endpoint:
     `network_volume_id`: what they all mount, or "". Times in the unit their name says.
 
     `extras` holds what clients store and read back without an effect on podd yet.
+    `image_ready`: the image of this version is on the machine; `image_trouble` says why it is not, after so
+    many `image_failures`.
     `completed`, `failed`, `retried` count jobs since the endpoint was made; `asked_at` is when, to an hour,
     a job last waited or ran, `served_at` when a worker of it last went.
     """
@@ -52,6 +54,9 @@ class Endpoint:
     retried: int = 0
     throttled: int = 0
     image_ready: bool = False
+    image_trouble: str = ""
+    image_failures: int = 0
+    image_retry_at: int = 0
     instance_ids: str = ""
     network_volume_id: str = ""
     asked_at: int = 0

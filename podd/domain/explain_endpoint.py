@@ -17,6 +17,8 @@ def why_jobs_wait(
     sentences = [_queue_sentence(queued, oldest, now)]
     if not endpoint.workers_max:
         sentences.append("Its maximum of workers is 0: nothing runs until that is raised.")
+    if endpoint.image_trouble:
+        sentences.append(f"Its image is not here: {endpoint.image_trouble}")
     if endpoint.throttled:
         sentences.append(f"{endpoint.throttled} more workers are wanted and find no room. {hardware}")
     sentences += _sick_sentences(crew, now)

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from podd.domain.container import GpuRef, container_name
+from podd.domain.container import GpuRef, ImageUse, container_name
 from podd.domain.words import SYMMETRIC, Port
 
 
@@ -118,6 +118,10 @@ class Workload:
     @property
     def gpu_uuids(self) -> tuple[str, ...]:
         return tuple(gpu.uuid for gpu in self.gpus)
+
+    @property
+    def image_use(self) -> ImageUse:
+        return ImageUse(self.account_id, self.needs.image, self.needs.registry_auth_id)
 
     @property
     def at_rest(self) -> bool:

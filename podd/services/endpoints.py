@@ -13,9 +13,12 @@ from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
 from podd.services import volumes, workers
-from podd.services.platform import AUTOSCALE, Platform, endpoint_bell
+from podd.services.platform import AUTOSCALE, IMAGES, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
+
+# Nothing is known about the image of a version that is new.
+NO_IMAGE = {"image_ready": 0, "image_trouble": "", "image_failures": 0, "image_retry_at": 0}
 
 
 def listed(db: Reader, caller: Caller) -> list[Endpoint]:
@@ -78,6 +81,7 @@ def save(
     releases.add(tx, endpoint.id, endpoint.version, now)
     events.add(tx, endpoint.id, "created", f"created as {endpoint.name}", now)
     tx.ring(AUTOSCALE)
+    tx.ring(IMAGES)
     return endpoint
 
 
@@ -96,6 +100,7 @@ def release_all_with(tx: Tx, before: Template, after: Template, now: int) -> Non
     for endpoint in endpoints.using_template(tx, after.id):
         _release(tx, endpoint, differences(before, after), "its template changed", now)
     tx.ring(AUTOSCALE)
+    tx.ring(IMAGES)
 
 
 # Private
@@ -111,6 +116,7 @@ def _change(
     if rules.needs_release(before, settings):
         _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)
+    tx.ring(IMAGES)
     after = endpoints.get(tx, before.id)
     assert after is not None, "read back inside the transaction that wrote it"
     return after
@@ -118,7 +124,7 @@ def _change(
 
 def _release(tx: Tx, endpoint: Endpoint, diff: tuple[Difference, ...], why: str, now: int) -> None:
     version = endpoint.version + 1
-    endpoints.change(tx, endpoint.id, version=version, image_ready=0)
+    endpoints.change(tx, endpoint.id, version=version, **NO_IMAGE)
     releases.add(tx, endpoint.id, version, now, diff)
     events.add(tx, endpoint.id, "released", f"version {version}: {why}", now)
 
@@ -136,6 +142,8 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     template = templates.get(tx, str(settings["template_id"]))
     if template is None or template.account_id != before.account_id:
         raise NotFound("template not found: an endpoint needs a templateId of your own")
+    if not template.serverless and template.id != before.template_id:
+        raise Invalid("templateId: an endpoint needs a serverless template; this one is for pods.")
     if settings["type"] is EndpointType.LB:
         _check_ports(template, podd.settings.load_balancer.http_ports)
     volume_id = str(settings["network_volume_id"])

@@ -162,6 +162,8 @@ def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
         "RUNPOD_GPU_TYPE_ID": gpu_name,
     }
     endpoint = endpoints.get(db, worker.endpoint_id)
+    if endpoint is not None and endpoint.gpu_ids:
+        own["RUNPOD_GPU_SIZE"] = endpoint.gpu_ids
     if endpoint is not None and endpoint.type is EndpointType.LB:
         return {**own, **Service.of(workload.needs.env).env}
     base = f"{podd.worker_url}/v2/{worker.endpoint_id}"

@@ -25,6 +25,7 @@ SWEEP = "sweep"
 WEBHOOKS = "webhooks"
 BILLING = "billing"
 GROW = "grow"
+IMAGES = "images"
 GPUS = "gpus"
 
 

@@ -7,8 +7,7 @@ here by the operator, are for all.
 
 import asyncio
 
-from podd.domain.container import RegistryAuth
-from podd.domain.workload import Workload
+from podd.domain.container import ImageUse, RegistryAuth
 from podd.ports import Engine
 from podd.services.platform import Platform
 from podd.store import images
@@ -20,24 +19,24 @@ class PrivateImages:
         self._podd = podd
         self._engine = engine
 
-    async def check(self, workload: Workload, auth: RegistryAuth | None) -> None:
-        """Raises ImageMissing when the workload's account may not have its image, which is on this machine,
+    async def check(self, use: ImageUse, auth: RegistryAuth | None) -> None:
+        """Raises ImageMissing when the account may not have the image, which is on this machine,
         and EngineError when the registry that knows cannot be asked."""
-        reference = workload.needs.image
+        reference = use.reference
         image_id = await asyncio.to_thread(self._engine.image_id, reference)
         # A credential that is not the account's own shows nothing.
-        credential_id = workload.needs.registry_auth_id if auth else ""
+        credential_id = use.credential_id if auth else ""
 
         def settled(db: Reader) -> bool:
             return not images.is_private(db, reference, image_id) or images.is_granted(
-                db, image_id, workload.account_id, credential_id
+                db, image_id, use.account_id, credential_id
             )
 
         if await self._podd.store.read(settled):
             return
         await asyncio.to_thread(self._engine.check_access, reference, auth)
         now = self._podd.clock.now()
-        await self._podd.store.write(images.grant, image_id, workload.account_id, credential_id, now)
+        await self._podd.store.write(images.grant, image_id, use.account_id, credential_id, now)
 
     async def before_pull(self, reference: str) -> None:
         """It is about to be pulled with a credential: private from here on, also if podd ends meanwhile."""

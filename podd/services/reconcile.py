@@ -41,9 +41,10 @@ from podd.ports import (
 )
 from podd.services import launch, registries, workloads
 from podd.services.lanes import Lanes
-from podd.services.platform import RECONCILE, Platform
+from podd.services.platform import IMAGES, RECONCILE, Platform
 from podd.services.private_images import PrivateImages
 from podd.services.pulls import Pulls
+from podd.services.warm_up import WarmUp
 from podd.store import volumes as volume_rows
 from podd.store import workloads as rows
 from podd.store.db import Store, Tx
@@ -81,7 +82,8 @@ class _Busy:
 
 
 class Reconciler:
-    """`tick` plans and begins steps; they go on by themselves and ring for the next tick."""
+    """`tick` plans and begins steps; they go on by themselves and ring for the next tick. `warm_up` shares
+    its pulls, and has a tick of its own."""
 
     def __init__(self, podd: Platform, engine: Engine, storage: VolumeStorage) -> None:
         self._podd = podd
@@ -92,7 +94,10 @@ class Reconciler:
         self._lanes = Lanes(limits.engine_calls_at_once, limits.engine_stops_at_once)
         self._books = Books(podd.store)
         self._private = PrivateImages(podd, engine)
-        self._pulls = Pulls(engine, self._private, lambda: podd.bells.ring([RECONCILE]), self._note_pull)
+        self._pulls = Pulls(
+            engine, self._private, lambda: podd.bells.ring([RECONCILE, IMAGES]), self._note_pull
+        )
+        self.warm_up = WarmUp(podd, self._pulls, self._private)
         self.engine_away = False
 
     async def tick(self, now: int) -> None:
@@ -112,6 +117,7 @@ class Reconciler:
         """Wait for the steps under way; begin no more. Pulls are given up."""
         await self._pulls.cancel()
         await asyncio.gather(*(busy.task for busy in self._busy.values()), return_exceptions=True)
+        await self.warm_up.drain()
 
     def close(self) -> None:
         self._lanes.close()
@@ -171,13 +177,13 @@ class Reconciler:
         """Start the container once its image is there; False while that takes."""
         image = workload.needs.image
         try:
-            auth = await self._podd.store.read(registries.auth_for, self._podd, workload)
+            auth = await self._podd.store.read(registries.auth_for, self._podd, workload.image_use)
             if not await self._pulls.ready(image, auth):
                 await self._write(
                     workloads.note_phase, workload, Phase.PULLING, f"pulling {image}", self._now()
                 )
                 return False
-            await self._private.check(workload, auth)
+            await self._private.check(workload.image_use, auth)
             if not await self._write(
                 workloads.note_phase, workload, Phase.STARTING, "starting the container", self._now()
             ):

@@ -2,11 +2,10 @@
 
 from podd import ids
 from podd.domain.account import Caller, require
-from podd.domain.container import RegistryAuth
+from podd.domain.container import ImageUse, RegistryAuth
 from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.registry import RegistryCredential
 from podd.domain.template import checked_name
-from podd.domain.workload import Workload
 from podd.services.platform import Platform
 from podd.store import registries, templates, workloads
 from podd.store.db import Reader, Tx
@@ -67,10 +66,10 @@ def check_own(db: Reader, caller: Caller, credential_id: str) -> None:
         own(db, caller, credential_id)
 
 
-def auth_for(db: Reader, podd: Platform, workload: Workload) -> RegistryAuth | None:
-    """What to pull the workload's image with."""
-    credential = registries.get(db, workload.needs.registry_auth_id)
-    if credential is None or credential.account_id != workload.account_id:
+def auth_for(db: Reader, podd: Platform, use: ImageUse) -> RegistryAuth | None:
+    """What to pull the image with."""
+    credential = registries.get(db, use.credential_id)
+    if credential is None or credential.account_id != use.account_id:
         return None
     password = podd.sealer.open(registries.sealed_password(db, credential.id), _purpose(credential.id))
     return RegistryAuth(credential.username, password, credential.name)

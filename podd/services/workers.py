@@ -60,7 +60,7 @@ def note_running(tx: Tx, worker_id: str) -> None:
     """Its container is up, so the image of its endpoint is here."""
     worker = workloads.worker(tx, worker_id)
     if worker is not None:
-        endpoints.change(tx, worker.endpoint_id, image_ready=1)
+        endpoints.change(tx, worker.endpoint_id, image_ready=1, image_trouble="")
     tx.ring(AUTOSCALE)
 
 

@@ -77,6 +77,16 @@ def with_workers(db: Reader) -> list[str]:
     return [row["endpoint_id"] for row in db.rows("SELECT DISTINCT endpoint_id FROM workers")]
 
 
+def without_image(db: Reader, now: int) -> list[Endpoint]:
+    """Endpoints that may have workers, whose image is not known to be here, and which are due for a look."""
+    rows = db.rows(
+        "SELECT * FROM endpoints WHERE NOT image_ready AND workers_max > 0 AND image_retry_at <= ? "
+        "ORDER BY created_at, id",
+        (now,),
+    )
+    return [_endpoint(row) for row in rows]
+
+
 def unused_since(db: Reader, before: int, above: int) -> list[Endpoint]:
     """Endpoints nobody has sent a job since then, with a maximum of more than `above` workers."""
     rows = db.rows(

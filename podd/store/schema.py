@@ -500,11 +500,14 @@ def m0011_ledger_and_meters(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator]
-def m0012_cpu_workers(db: Database) -> None:
+def m0012_cpu_workers_and_images(db: Database) -> None:
     _script(
         db,
         """
         ALTER TABLE workers ADD COLUMN instance_id TEXT NOT NULL DEFAULT '';
+        ALTER TABLE endpoints ADD COLUMN image_trouble TEXT NOT NULL DEFAULT '';
+        ALTER TABLE endpoints ADD COLUMN image_failures INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE endpoints ADD COLUMN image_retry_at INTEGER NOT NULL DEFAULT 0;
         """,
     )
 

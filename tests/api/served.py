@@ -120,6 +120,7 @@ class Served:
             await self.podd.store.write(dispatch.tick, self.podd, now)
             await autoscale.tick(self.podd, now)
             await self.reconciler.tick(now)
+            await self.reconciler.warm_up.tick(now)
             await self.reconciler.drain()
 
     def pass_time(self, **how: float) -> None:
@@ -187,7 +188,7 @@ class Served:
     def create_endpoint(self, *, key: str | None = None, **wish: Any) -> str:
         if "id" not in wish:
             wish = {"name": "an endpoint", "gpuIds": "AMPERE_48", **wish}
-            wish.setdefault("templateId", self.create_template(key=key))
+            wish.setdefault("templateId", self.create_template(key=key, isServerless=True))
         made = self.data(
             "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }",
             {"input": wish},

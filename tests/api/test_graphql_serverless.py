@@ -41,7 +41,7 @@ def save_endpoint(podd: Served, **wish: Any) -> Json:
 
 @pytest.fixture
 def template_id(podd: Served) -> str:
-    return podd.create_template(env=[{"key": "A", "value": "1"}])
+    return podd.create_template(isServerless=True, env=[{"key": "A", "value": "1"}])
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_what_does_not_need_new_containers_makes_no_version(podd: Served, wish: 
 
 def test_a_new_template_and_a_changed_one_make_new_versions(podd: Served, wish: Json) -> None:
     saved = save_endpoint(podd, **wish)
-    other = podd.create_template()
+    other = podd.create_template(isServerless=True)
     swapped = podd.data(
         "mutation ($input: UpdateEndpointTemplateInput!)"
         " { updateEndpointTemplate(input: $input) { id templateId version } }",

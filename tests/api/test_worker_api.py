@@ -506,7 +506,7 @@ def test_91_92_an_idle_worker_is_let_go_with_its_polls_answered_first(podd: Serv
 def test_93_a_worker_of_an_old_version_finishes_its_job_first(podd: Served) -> None:
     endpoint_id, worker, job_id = running_job(podd)
     podd.engine.images.add("test/newer")
-    template_id = podd.create_template(imageName="test/newer")
+    template_id = podd.create_template(imageName="test/newer", isServerless=True)
     podd.create_endpoint(id=endpoint_id, templateId=template_id)
     podd.settle()
     assert podd.engine.running() == [f"podd-{worker.id}-1"]

@@ -49,7 +49,9 @@ class Fleet:
 
     def endpoint(self, *, env: Json | None = None, **wish: Any) -> str:
         variables = {"PORT": str(self.port), **(env or {})}
-        template = self.podd.create_template(env=[{"key": k, "value": v} for k, v in variables.items()])
+        template = self.podd.create_template(
+            isServerless=True, env=[{"key": k, "value": v} for k, v in variables.items()]
+        )
         wish = {"type": "LB", "workersMax": 2, "scalerType": "REQUEST_COUNT", "scalerValue": 1, **wish}
         return self.podd.create_endpoint(templateId=template, **wish)
 
@@ -249,7 +251,7 @@ def test_the_first_request_brings_the_first_worker(podd: Served, fleet: Fleet) -
 
 def test_111_nobody_comes_in_time(new_podd: NewPodd) -> None:
     podd = new_podd(settings={"load_balancer": {"wait_seconds": 0.1}})
-    template = podd.create_template()
+    template = podd.create_template(isServerless=True)
     endpoint_id = podd.create_endpoint(type="LB", templateId=template, workersMax=0)
     response = podd.http.get(f"/lb/{endpoint_id}/")
     assert (response.status_code, response.json()["error"]) == (400, "no workers available")
@@ -309,7 +311,7 @@ def test_a_worker_that_leaves_gets_no_more_requests_and_finishes_those_it_has(
     eventually(lambda: fleet.held == 1)
     podd.create_endpoint(
         id=endpoint_id, name="an endpoint", gpuIds="AMPERE_48", gpuCount=1, workersMin=1, workersMax=2,
-        templateId=podd.create_template(env=[{"key": "PORT", "value": str(fleet.port)}]),
+        templateId=podd.create_template(isServerless=True, env=[{"key": "PORT", "value": str(fleet.port)}]),
     )  # fmt: skip
     fleet.until(lambda: call(podd, endpoint_id).headers[WORKER] != old)
     assert old in fleet.workers(endpoint_id)

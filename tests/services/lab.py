@@ -6,7 +6,7 @@ Nothing happens by itself: a test calls verbs, moves the clock, and lets the tic
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -390,6 +390,7 @@ class Lab:
                 self.look_at_jobs()
                 self.scale()
                 moved = self.reconcile()
+                moved = self.warm_up() or moved
                 if not self._rang(bell) and not moved:
                     return
         raise AssertionError("It does not come to rest.")
@@ -401,7 +402,11 @@ class Lab:
 
     def reconcile(self) -> bool:
         """One tick of the reconciler and the steps it begins; whether there were any. Raises Died."""
-        return bool(self.run(self._reconcile()))
+        return bool(self.run(self._carry_out(self.reconciler.tick)))
+
+    def warm_up(self) -> bool:
+        """One look for images that endpoints wait for, and the pulls it begins; whether there were any."""
+        return bool(self.run(self._carry_out(self.reconciler.warm_up.tick)))
 
     def begin(self) -> int:
         """One tick of the reconciler, which does not wait for the steps it begins: how many there are."""
@@ -421,9 +426,9 @@ class Lab:
             while not holds():
                 await asyncio.sleep(0.001)
 
-    async def _reconcile(self) -> bool:
+    async def _carry_out(self, tick: Callable[[int], Coroutine[Any, Any, None]]) -> bool:
         with suppress(Died):
-            await self.reconciler.tick(self.now)
+            await tick(self.now)
         begun, me = False, asyncio.current_task()
         while steps := {task for task in asyncio.all_tasks() if task is not me}:
             begun = True

@@ -21,6 +21,18 @@ def save(lab: Lab, template: Template, **values: Any) -> Template:
 # Endpoints
 
 
+def test_a_template_for_pods_is_refused_unless_the_endpoint_has_it_already(lab: Lab) -> None:
+    template = lab.template(serverless=False)
+    with pytest.raises(Invalid, match="serverless template"):
+        lab.endpoint(template_id=template.id)
+    before = lab.template()
+    endpoint = lab.endpoint(template_id=before.id)
+    save(lab, before, serverless=False)
+    assert lab.change(endpoint, workers_max=5).workers_max == 5
+    with pytest.raises(Invalid, match="serverless template"):
+        lab.change(endpoint, template_id=template.id)
+
+
 def test_a_new_endpoint_has_the_operators_defaults(new_lab: NewLab) -> None:
     lab = new_lab(workers_max=7, idle_timeout_seconds=9, execution_timeout_seconds=60)
     endpoint = lab.endpoint(name="mine")

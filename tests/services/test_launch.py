@@ -116,6 +116,7 @@ def test_a_worker_finds_where_jobs_come_from(lab: Lab) -> None:
     assert found["RUNPOD_AI_API_KEY"] == lab.badge(worker).key
     assert int(found["RUNPOD_PING_INTERVAL"]) >= 1000
     assert (found["RUNPOD_GPU_TYPE_ID"], found["RUNPOD_GPU_NAME"]) == (A6000, "NVIDIA+RTX+A6000")
+    assert found["RUNPOD_GPU_SIZE"] == endpoint.gpu_ids
 
 
 def test_a_workers_key_is_another_one_for_each_container(lab: Lab) -> None:

@@ -54,7 +54,7 @@ def test_a_bound_template_is_changed_in_place(podd: Served) -> None:
 
 
 def test_an_endpoint_with_a_chosen_template_gets_one_of_its_own(podd: Served) -> None:
-    chosen = podd.create_template(name="chosen")
+    chosen = podd.create_template(name="chosen", isServerless=True)
     before = save(podd, name="endpoint", gpuIds="AMPERE_48", templateId=chosen)
     after = save(podd, id=before["id"], template={"imageName": "other"})
     assert after["templateId"] != chosen
@@ -72,7 +72,7 @@ def test_a_bound_template_has_a_name_of_its_own_and_goes_with_its_endpoint(podd:
 
 
 def test_a_template_inside_and_a_chosen_one_exclude_each_other(podd: Served) -> None:
-    error = podd.error(SAVE, {"input": {**INLINE, "templateId": podd.create_template()}})
+    error = podd.error(SAVE, {"input": {**INLINE, "templateId": podd.create_template(isServerless=True)}})
     assert error["message"] == "templateId and template exclude each other; send one of them."
     assert save(podd, **INLINE, templateId="")["id"]
 
@@ -97,7 +97,7 @@ def test_a_change_keeps_what_it_leaves_out_but_for_three_settings(podd: Served) 
     settings = {"workersMin": 1, "executionTimeoutMs": 60_000, "scalerType": "REQUEST_COUNT", "gpuCount": 2}
     settings = {**settings, "flashBootType": "FLASHBOOT", "locations": "EU"}
     reset = {"workersMax": 7, "idleTimeout": 60, "scalerValue": 9}
-    wish = {"name": "endpoint", "gpuIds": "AMPERE_48", "templateId": podd.create_template()}
+    wish = {"name": "endpoint", "gpuIds": "AMPERE_48", "templateId": podd.create_template(isServerless=True)}
     before = save(podd, **wish, **settings, **reset)
     assert {name: before[name] for name in reset} == reset
     after = save(podd, id=before["id"], name="renamed")
@@ -119,7 +119,7 @@ def test_a_new_template_for_an_endpoint_resets_nothing(podd: Served) -> None:
         "mutation ($e: String, $t: String) { updateEndpointTemplate(input: {endpointId: $e, templateId: $t})"
         " { id templateId workersMax idleTimeout } }"
     )
-    chosen = podd.create_template()
+    chosen = podd.create_template(isServerless=True)
     after = podd.data(document, {"e": before["id"], "t": chosen})["updateEndpointTemplate"]
     assert after == {"id": before["id"], "templateId": chosen, "workersMax": 7, "idleTimeout": 60}
 

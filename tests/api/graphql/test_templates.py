@@ -139,6 +139,7 @@ def test_a_template_in_use_is_not_deleted(podd: Served) -> None:
     pod_id = podd.create_pod(templateId=template_id)
     assert "in use by the pod" in podd.error(DELETE, {"name": "used"})["message"]
     podd.data("mutation ($id: String!) { podTerminate(input: {podId: $id}) }", {"id": pod_id})
+    podd.create_template(id=template_id, name="used", isServerless=True)
     endpoint_id = podd.create_endpoint(templateId=template_id)
     assert "in use by the endpoint" in podd.error(DELETE, {"name": "used"})["message"]
     podd.data("mutation ($id: String) { deleteEndpoint(id: $id) }", {"id": endpoint_id})
