@@ -7,6 +7,7 @@ from podd.domain import explain_endpoint as rules
 from podd.domain.account import Caller, CallerKind, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
+from podd.domain.use import History
 from podd.services import explain, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, events, gpus, jobs, workloads
@@ -15,11 +16,14 @@ from podd.store.db import Reader
 RECENT = 5
 
 
-def pod_or_endpoint(db: Reader, podd: Platform, caller: Caller, id: str, now: int) -> list[str]:
-    """Whichever has this id. Raises NotFound."""
-    for explained in (explain.pod, endpoint):
-        with suppress(NotFound):
-            return explained(db, podd, caller, id, now)
+def pod_or_endpoint(
+    db: Reader, podd: Platform, caller: Caller, id: str, now: int, history: History | None = None
+) -> list[str]:
+    """Whichever has this id. `history` is how busy GPUs were. Raises NotFound."""
+    with suppress(NotFound):
+        return explain.pod(db, podd, caller, id, now, history)
+    with suppress(NotFound):
+        return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")
 
 

@@ -108,7 +108,7 @@ def test_a_worker_that_ended_while_podd_was_down_is_charged_up_to_its_end(
     worker = lab.worker(endpoint)
     if ready:
         lab.take(worker)
-    lab.do(rows.change_worker, worker.id, leaving=leaving)
+    lab.do(lambda tx: rows.change_worker(tx, worker.id, leaving=leaving))
     lab.pass_time(hours=2)
     lab.engine.crash(worker.workload.container_name)
     lab.pass_time(hours=5)
