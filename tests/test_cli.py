@@ -96,9 +96,10 @@ def test_wrong_use_is_exit_code_2(run: Run, words: str) -> None:
 def test_gpus_are_listed_and_taken_out_of_service_and_back(
     run: Run, podd: Served, here: dict[str, str]
 ) -> None:
+    podd.create_pod()  # a holder makes the lines long
     listed = json.loads(run("gpus", "--json", **here).stdout)["gpus"]
     uuid = listed[0]["uuid"]
-    table = run("gpus", **here).stdout
+    table = run("gpus", COLUMNS="80", **here).stdout
     assert all(gpu["uuid"] in table for gpu in listed)
     assert "(simulated)" in table
     assert "healthy, cordoned" in run("gpus", "cordon", uuid, **here).stdout

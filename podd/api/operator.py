@@ -7,7 +7,7 @@ from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.api.shown import dollars
 from podd.domain.account import require
-from podd.services import accounts, explain, explain_endpoint, gpus, rotation
+from podd.services import accounts, explain_endpoint, gpus, rotation
 from podd.services.gpus import Held
 from podd.services.telemetry import Telemetry
 from podd.store import census
@@ -53,22 +53,18 @@ async def rotate_key(request: AnyRequest) -> RotatedKey:
     return RotatedKey(key=done.key, count=done.count)
 
 
-@get("/operator/v1/pods/{pod_id:str}/explanation")
-async def explain_pod(request: AnyRequest, pod_id: FromPath[str]) -> Explanation:
-    """Why a pod runs or does not. Its owner may ask as well."""
-    caller, api = await known_caller_of(request), api_of(request)
-    sentences = await api.podd.store.read(
-        explain.pod, api.podd, caller, pod_id, api.now, api.telemetry.history, api.engine_answers()
-    )
-    return Explanation(id=pod_id, sentences=sentences)
-
-
 @get("/operator/v1/explanations/{id:str}")
-async def explain_anything(request: AnyRequest, id: FromPath[str]) -> Explanation:
+async def explain(request: AnyRequest, id: FromPath[str]) -> Explanation:
     """Why a pod runs or does not, or why an endpoint's jobs wait. Its owner may ask as well."""
     caller, api = await known_caller_of(request), api_of(request)
     sentences = await api.podd.store.read(
-        explain_endpoint.pod_or_endpoint, api.podd, caller, id, api.now, api.engine_answers()
+        explain_endpoint.pod_or_endpoint,
+        api.podd,
+        caller,
+        id,
+        api.now,
+        api.telemetry.history,
+        api.engine_answers(),
     )
     return Explanation(id=id, sentences=sentences)
 
@@ -166,8 +162,7 @@ HANDLERS = [
     create_account,
     create_key,
     rotate_key,
-    explain_pod,
-    explain_anything,
+    explain,
     machine,
     list_gpus,
     use_history,

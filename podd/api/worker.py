@@ -75,6 +75,7 @@ async def done(
 ) -> Response[bytes]:
     """A result, or with `status` IN_PROGRESS a sign of progress."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
+    await _check(api, badge)
     limit = api.podd.settings.limits.result_bytes
     try:
         raw = await read_body(request, limit, mebibytes(limit))
@@ -93,6 +94,7 @@ async def stream(
 ) -> Response[bytes]:
     """A part of a result, for whoever reads /stream."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
+    await _check(api, badge)
     limits = api.podd.settings.limits
     raw = await read_body(request, limits.result_bytes, mebibytes(limits.result_bytes))
     most = limits.stream_chunk_bytes
@@ -163,6 +165,11 @@ async def _unless_gone(api: Api, wait: Wait, taken: list[Job]) -> list[Job]:
         await api.podd.store.write(dispatch.put_back, taken, api.now)
         return []
     return taken
+
+
+async def _check(api: Api, badge: Badge) -> None:
+    """Before a large body is read: nobody else's is. Raises Unauthenticated."""
+    await api.podd.store.read(dispatch.admit, api.podd, badge)
 
 
 async def _ask(api: Api, question: Coroutine[Any, Any, T]) -> T:

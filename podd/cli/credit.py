@@ -64,7 +64,7 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
         table.add_row(when, line.amount, escape(line.text or f"{line.item} of {line.resource}"))
-    Console(highlight=False, soft_wrap=True).print(table, no_wrap=True, crop=False)
+    Console(highlight=False, width=1000).print(table)
 
 
 # Private

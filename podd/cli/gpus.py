@@ -72,7 +72,8 @@ def _show_gpus(found: GpuList, as_json: bool) -> None:
             f"{holder.kind} {holder.workload} of {holder.account}" if holder else "-",
             gpu.uuid,
         )
-    Console(highlight=False, soft_wrap=True).print(table, no_wrap=True, crop=False)
+    # As wide as it takes, also through a pipe: an UUID that is cut off is of no use.
+    Console(highlight=False, width=1000).print(table)
 
 
 def _gpu_state(gpu: GpuStatus) -> str:

@@ -7,6 +7,7 @@ from podd.domain import explain_endpoint as rules
 from podd.domain.account import Caller, CallerKind, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
+from podd.domain.use import History
 from podd.services import explain, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, events, gpus, jobs, workloads
@@ -16,11 +17,17 @@ RECENT = 5
 
 
 def pod_or_endpoint(
-    db: Reader, podd: Platform, caller: Caller, id: str, now: int, engine_answers: bool = True
+    db: Reader,
+    podd: Platform,
+    caller: Caller,
+    id: str,
+    now: int,
+    history: History | None = None,
+    engine_answers: bool = True,
 ) -> list[str]:
-    """Whichever has this id. Raises NotFound."""
+    """Whichever has this id. `history` is how busy GPUs were. Raises NotFound."""
     with suppress(NotFound):
-        return explain.pod(db, podd, caller, id, now, engine_answers=engine_answers)
+        return explain.pod(db, podd, caller, id, now, history, engine_answers)
     with suppress(NotFound):
         return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")

@@ -181,6 +181,24 @@ def test_how_busy_something_was_is_readable_minute_by_minute(podd: Served) -> No
     assert minute == {"at": podd.clock.now() // 60_000 * 60_000, "means": {"gpu_percent": 40}}
 
 
+def test_an_explanation_is_for_operator_and_owner_and_says_how_busy_the_gpus_are(
+    podd: Served,
+) -> None:
+    pod_id, endpoint_id = podd.create_pod(), podd.create_endpoint(workersMax=0)
+    podd.settle()
+    (gpu,) = [gpu["uuid"] for gpu in podd.local.get("/operator/v1/gpus").json()["gpus"] if gpu["held_by"]]
+    podd.api.telemetry.history.add(gpu, {"gpu_percent": 40}, podd.clock.now())
+    with podd.client(podd.account()) as stranger:
+        for id in (pod_id, endpoint_id):
+            path = f"/operator/v1/explanations/{id}"
+            foreign, unknown = stranger.get(path), stranger.get(path[:-1] + "-")
+            assert (foreign.status_code, foreign.content) == (404, unknown.content)
+            assert podd.http.get(path).json() == podd.local.get(path).json()
+            assert anonymous(podd, path).status_code == 401
+    said = podd.local.get(f"/operator/v1/explanations/{pod_id}").json()["sentences"]
+    assert any("40 %" in sentence for sentence in said), said
+
+
 OPERATIONS: list[tuple[str, str, Json | None]] = [
     ("POST", "/operator/v1/accounts", {"email": "b@example.com"}),
     ("POST", "/operator/v1/keys", {"account": "x"}),

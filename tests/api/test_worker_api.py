@@ -183,6 +183,18 @@ def test_a_workers_key_is_good_for_that_worker_only(podd: Served) -> None:
     assert podd.status(endpoint_id, job_id)["status"] == "IN_PROGRESS"
 
 
+@pytest.mark.parametrize("operation", ["job-done", "job-stream"])
+def test_without_a_workers_key_no_body_is_waited_for(podd: Served, operation: str) -> None:
+    endpoint_id, worker, job_id = running_job(podd)
+    worker_id = worker.env["RUNPOD_POD_ID"]
+    with socket.create_connection(podd.address, timeout=20) as connection:
+        connection.sendall(
+            f"POST /v2/{endpoint_id}/{operation}/{worker_id}/{job_id} HTTP/1.1\r\nHost: h\r\n"
+            f"Authorization: {podd.key}\r\nContent-Length: 20000000\r\n\r\n".encode()
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_workers_key_may_come_with_a_scheme(podd: Served) -> None:
     endpoint_id, worker = podd.woken()
     podd.submit(endpoint_id)
