@@ -61,7 +61,7 @@ def lines_of(daemon: Daemon) -> list[str]:
     return [line for container in daemon.running() for line in daemon.written_by(container)]
 
 
-def test_a_cpu_worker_and_a_pod_share_a_network_volume(daemon: Daemon) -> None:
+def test_102_a_cpu_worker_and_a_pod_share_a_network_volume(daemon: Daemon) -> None:
     document = 'mutation { createNetworkVolume(input: {name: "shared", size: 10}) { id } }'
     volume = daemon.graphql(document)["createNetworkVolume"]["id"]
     a_cpu_pod(daemon, POD, networkVolumeId=volume, volumeMountPath="/workspace")

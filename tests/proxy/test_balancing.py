@@ -445,7 +445,7 @@ def test_workers_that_are_balanced_offer_at_most_ten_http_ports(
 ) -> None:
     ports = ",".join(f"{8000 + number}/http" for number in range(count)) + ",22/tcp"
     wish = {"name": "an endpoint", "gpuIds": "AMPERE_48", "type": type}
-    wish["templateId"] = podd.create_template(ports=ports)
+    wish["templateId"] = podd.create_template(ports=ports, isServerless=True)
     save = "mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id } }"
     made, errors = podd.graphql(save, {"input": wish})
     assert bool(errors) is refused, (made, errors)
