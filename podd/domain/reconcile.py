@@ -136,7 +136,7 @@ def _step_down(workload: Workload, containers: list[Container], now: int) -> Ste
     if containers:
         return Discard(workload.id, containers[0].name, workload.grace)
     if workload.desired is Desired.TERMINATED:
-        return RecordGone(workload.id) if workload.retry_at <= now else None
+        return None if _waits(workload, now) else RecordGone(workload.id)
     if workload.phase is not Phase.NONE:
         return RecordGone(workload.id)
     return None
@@ -168,9 +168,13 @@ def _freeze_or_thaw(workload: Workload, container: Container) -> Step | None:
 
 
 def _start(workload: Workload, holders: Mapping[str, set[str]], now: int) -> Step | None:
-    # A wait longer than any was noted before the clock was set back.
-    if now < workload.retry_at <= now + LONGEST_RETRY:
+    if _waits(workload, now):
         return None
     if any(holders.get(uuid, set()) - {workload.id} for uuid in workload.gpu_uuids):
         return None
     return Start(workload.id)
+
+
+def _waits(workload: Workload, now: int) -> bool:
+    """For its next try. A wait longer than any was noted before the clock was set back."""
+    return now < workload.retry_at <= now + LONGEST_RETRY

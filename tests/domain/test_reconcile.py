@@ -155,6 +155,16 @@ TABLE: dict[str, tuple[list[Workload], list[Container], list[Step]]] = {
         [],
         [Start("w")],
     ),
+    "nothing is left of a terminated one that is to be looked at later": (
+        [should(Desired.TERMINATED, retry_at=NOW + 1)],
+        [],
+        [],
+    ),
+    "nothing is left of a terminated one, and the clock was set back": (
+        [should(Desired.TERMINATED, retry_at=NOW + LONGEST_RETRY + 1)],
+        [],
+        [RecordGone("w")],
+    ),
     "the run that is to be followed by another goes on": (
         [should(phase=Phase.RUNNING, started_at=5, restart_of=5)],
         [running],
