@@ -260,7 +260,7 @@ def shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
         "AND stop_asked_at NOT BETWEEN :first AND :last",
         at,
     )
-    for name in ("loop_seen_at", "pinged_at", "idle_since"):
+    for name in ("loop_seen_at", "pinged_at", "idle_since", "thawed_at"):
         tx.run(f"UPDATE workers SET {name} = {name} + :by WHERE {name} NOT BETWEEN :first AND :last", at)
 
 

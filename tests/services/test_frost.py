@@ -10,6 +10,7 @@ from podd.domain.job import JobStatus
 from podd.domain.worker import Worker, WorkerState
 from podd.services import templates, workloads
 from podd.services.dispatch import Refused
+from podd.services.timekeeping import Timekeeper
 from tests.services.conftest import NewLab
 from tests.services.lab import Lab
 
@@ -250,3 +251,21 @@ def test_a_frozen_worker_that_has_filled_its_disk_goes_and_is_not_started_for_no
     lab.do(workloads.note_overfull, lab.podd, worker.workload, 10_000 * 2**30, lab.now)
     lab.settle()
     assert (lab.workers(endpoint), lab.engine.list(), lab.claims()) == ([], [], {})
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_worker_that_thaws_while_the_clock_jumps_has_its_time_to_come_back(lab: Lab, hours: int) -> None:
+    endpoint, worker = frozen_worker(lab)
+    keeper = Timekeeper(lab.podd)
+    lab.submit(endpoint)
+    lab.scale()
+    lab.pass_time(seconds=1)
+    lab.run(keeper.tick())
+    lab.clock.jump(hours=hours)
+    lab.run(keeper.tick())
+    lab.reconcile()
+    lab.scale()
+    assert [each.id for each in lab.workers(endpoint)] == [worker.id]
+    lab.pass_time(seconds=lab.settings.limits.thaw_timeout_seconds)
+    lab.scale()
+    assert worker.id not in [each.id for each in lab.workers(endpoint)]
