@@ -69,16 +69,16 @@ READABLE = (
     "models myModels myModel listings listing listingFromRepo allAiApiPublicConfigs flashAuthRequestStatus"
 ).split()
 
-V1_OPERATIONS = [
-    (str(method), route.path, str(handler.operation_id))
+V1_OPERATIONS = sorted(
+    (route.path, str(method), str(handler.operation_id))
     for route in rest_v1.router().routes
     if isinstance(route, HTTPRoute)
     for handler in route.route_handlers
     if isinstance(handler.operation_id, str)
     for method in handler.http_methods
-]
+)
 V2_OPERATIONS = [
-    (operation.method, f"/v2{path}", operation.id)
+    (f"/v2{path}", operation.method, operation.id)
     for operation in operations_of(rest_v2.DOCUMENTED)
     for path in operation.paths
 ]
@@ -175,7 +175,7 @@ def possessions(inside: Inside) -> list[Any]:
     return [*found, account, job]
 
 
-@pytest.mark.parametrize(("method", "path", "name"), V1_OPERATIONS + V2_OPERATIONS)
+@pytest.mark.parametrize(("path", "method", "name"), V1_OPERATIONS + V2_OPERATIONS)
 def test_it_does_nothing_to_what_is_not_its_pod(inside: Inside, method: str, path: str, name: str) -> None:
     response = inside.ask(method, inside.named(path), BODIES.get(name.removesuffix("Alias")))
     if name in FOR_ALL:
