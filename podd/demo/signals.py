@@ -1,6 +1,7 @@
 """Ctrl-C and its kin, heard only where the demo can be left."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -25,17 +26,20 @@ class Signals:
         self._came: int | None = None
         self._heed = False
         self._before: dict[int, Any] = {}
+        self._complain = sys.unraisablehook
 
     def __enter__(self) -> Self:
         for number in HEARD:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._hear)
+        self._complain, sys.unraisablehook = sys.unraisablehook, self._pass_over
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)  # see `guard`
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = self._complain
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -46,6 +50,11 @@ class Signals:
             yield
         finally:
             self._heed = False
+
+    def _pass_over(self, what: Any) -> None:
+        """One that comes while Python tidies up can end nothing there, and does so at the next `heeded`."""
+        if not isinstance(what.exc_value, Interrupted):
+            self._complain(what)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self._came = number

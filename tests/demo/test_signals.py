@@ -34,6 +34,21 @@ def test_one_that_came_too_early_is_remembered() -> None:
             pytest.fail("this is not reached")
 
 
+def test_one_that_comes_while_python_tidies_up_ends_what_is_next(capfd: pytest.CaptureFixture[str]) -> None:
+    class Untidy:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with Signals() as signals:
+        with signals.heeded():
+            Untidy()
+
+        with pytest.raises(Interrupted), signals.heeded():
+            pytest.fail("this is not reached")
+
+    assert capfd.readouterr().err == ""
+
+
 def test_the_clean_up_is_not_interrupted() -> None:
     with Signals() as signals:
         with pytest.raises(Interrupted), signals.heeded():
