@@ -444,19 +444,23 @@ def test_info_names_the_engine(bench: Bench) -> None:
 # Images
 
 
+# Plain processes have no images.
+with_images = pytest.mark.parametrize(
+    "bench", ["fake", pytest.param("docker", marks=pytest.mark.docker)], indirect=True
+)
+
+
+@with_images
 @pytest.mark.parametrize("image", ["127.0.0.1:1/no/such:image", "Not An Image"])
 def test_an_unknown_image_is_not_there_and_cannot_be_started(bench: Bench, image: str) -> None:
-    if bench.kind == "process":
-        pytest.skip("has no images")
     assert not bench.engine.has_image(image)
     with pytest.raises(ImageMissing):
         bench.engine.start(a_spec(image=image))
     assert bench.engine.list() == []
 
 
+@with_images
 def test_an_image_that_no_registry_has_cannot_be_pulled(bench: Bench, registry: Registry) -> None:
-    if bench.kind == "process":
-        pytest.skip("has no images")
     image = f"{registry.address}/no/such:image"
     with pytest.raises(ImageMissing, match=image):
         bench.engine.pull(image)

@@ -1,7 +1,7 @@
 """Applications as people run them in pods, behind the proxy of a real daemon: by path and by host name.
 
-JupyterLab and Streamlit are large; they are installed and tried where PODD_TEST_APPLICATIONS is set (to a
-directory that already has them in a virtual environment, or to `install`).
+JupyterLab and Streamlit are large: `pytest -m applications` installs and tries them, unless
+PODD_TEST_APPLICATIONS names a virtual environment that has them already.
 """
 
 import json
@@ -141,9 +141,7 @@ def test_websockets_and_events_of_an_asgi_server(daemon: Daemon, way: str) -> No
 @pytest.fixture(scope="session")
 def applications(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of a virtual environment that has JupyterLab and Streamlit."""
-    wanted = os.environ.get("PODD_TEST_APPLICATIONS", "")
-    if not wanted:
-        pytest.skip("PODD_TEST_APPLICATIONS is not set")
+    wanted = os.environ.get("PODD_TEST_APPLICATIONS", "install")
     if wanted != "install":
         return Path(wanted) / "bin"
     place = tmp_path_factory.mktemp("applications")
@@ -156,6 +154,7 @@ def applications(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin"
 
 
+@pytest.mark.applications
 def test_a_jupyter_kernel_computes(daemon: Daemon, applications: Path, tmp_path: Path, way: str) -> None:
     """With the command line of RunPod's own images, which know nothing of a prefix."""
     port = free_port()
@@ -203,6 +202,7 @@ def execute(code: str, session: str) -> dict[str, object]:
     }
 
 
+@pytest.mark.applications
 def test_a_streamlit_page_lives(daemon: Daemon, applications: Path, tmp_path: Path, way: str) -> None:
     script = tmp_path / "app.py"
     script.write_text("import streamlit\nstreamlit.write('the answer is', 40 + 2)\n")
