@@ -59,7 +59,7 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
         print(found.model_dump_json())
         return
     halted = ", halted for want of credit" if found.halted else ""
-    print(f"{found.email}: ${found.balance}, ${found.hourly} an hour{halted}")
+    print(f"{found.email}: {_money(found.balance)}, {_money(found.hourly)} an hour{halted}")
     table = Table("time (UTC)", "dollars", "for", box=None, pad_edge=False)
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
@@ -71,4 +71,8 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
 
 
 def _show_balance(found: Balance, as_json: bool) -> None:
-    print(found.model_dump_json() if as_json else f"balance ${found.balance}")
+    print(found.model_dump_json() if as_json else f"balance {_money(found.balance)}")
+
+
+def _money(dollars: str) -> str:
+    return f"-${dollars[1:]}" if dollars.startswith("-") else f"${dollars}"

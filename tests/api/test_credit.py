@@ -47,6 +47,11 @@ def test_a_key_is_posted_once(podd: Served) -> None:
         assert "balance $10.000000000" in run(podd, "add", account_id, "10", "--key", "receipt 7")
 
 
+def test_a_debt_is_written_as_people_write_it(podd: Served) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    assert "balance -$3.200000000" in run(podd, "correct", account_id, "--reason", "x", "--", "-3.2")
+
+
 @pytest.mark.parametrize("amount", ["ten", "1e3", "5", "0.0000000001", "99999999999"])
 def test_what_is_no_deposit_is_refused_with_a_reason(podd: Served, amount: str) -> None:
     account_id = podd.data(MONEY)["myself"]["id"]
