@@ -65,6 +65,11 @@ def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
     )
 
 
+def running(db: Reader) -> list[Workload]:
+    """Those whose containers were last seen running, frozen ones included."""
+    return _workloads(db, "WHERE phase = 'RUNNING'")
+
+
 def stopping(db: Reader) -> int:
     """How many should not run any more, and have something left of their containers."""
     return int(db.value("SELECT count(*) FROM workloads WHERE desired != 'RUNNING' AND phase != 'NONE'"))

@@ -346,7 +346,7 @@ def test_an_update_gives_an_unhealthy_worker_another_chance_at_once(lab: Lab) ->
     endpoint = lab.endpoint(workers_min=1, workers_max=1, template_id=template.id)
     lab.settle()
     crash(lab, lab.worker(endpoint))
-    lab.do(templates.save, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
     lab.settle()
     assert states(lab, endpoint) == [INITIALIZING]
     assert lab.worker(endpoint).workload.needs.env == {"FIXED": "1"}
