@@ -2,7 +2,7 @@
 operator takes GPUs out of service. After each step the books are held against a slow, plain reading of the
 rule.
 
-`PODD_TEST_HISTORIES` is how many; a few dozen unless it says more.
+`PODD_TEST_HISTORIES` is how many; some hundred unless it says more.
 """
 
 import os
