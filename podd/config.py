@@ -165,8 +165,10 @@ class Gpus(_Section):
     prices: Annotated[dict[str, GpuPrices], BeforeValidator(_json)] = {}
     ignored_xids: Annotated[tuple[Positive, ...], BeforeValidator(_words)] = ()
     sample_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    samples_at_once: Positive = 8
     look_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     container_check_seconds: Seconds = 300
+    container_checks_at_once: Positive = 4
     restart_pods_without_gpus: bool = False
 
 
@@ -224,6 +226,7 @@ class Limits(_Section):
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5
+    ports: Positive = 100
     pod_start_failures: Positive = 5
     start_give_up_seconds: Seconds = 1800
     container_disk_gb: Positive = 50

@@ -45,8 +45,8 @@ from podd.services import (
     container_disks,
     dispatch,
     gpus,
-    history,
     pods,
+    retention,
     volume_files,
     workloads,
 )
@@ -250,7 +250,7 @@ async def _at_work(
         await autoscale.tick(podd, now)
 
     async def forget(now: int) -> None:
-        await history.tick(podd, now)
+        await retention.tick(podd, now)
 
     every = podd.settings.gpus.container_check_seconds
     loops = Loops(

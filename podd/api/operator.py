@@ -63,7 +63,7 @@ async def explain(request: AnyRequest, id: FromPath[str]) -> Explanation:
         caller,
         id,
         api.now,
-        api.telemetry.history,
+        api.telemetry,
         api.engine_answers(),
     )
     return Explanation(id=id, sentences=sentences)
@@ -101,10 +101,13 @@ async def cordon_gpu(request: AnyRequest, uuid: FromPath[str]) -> GpuList:
 
 
 @post("/operator/v1/gpus/{uuid:str}/drain", status_code=200)
-async def drain_gpu(request: AnyRequest, uuid: FromPath[str], data: JSONBody[DrainWish]) -> GpuList:
+async def drain_gpu(
+    request: AnyRequest, uuid: FromPath[str], data: JSONBody[DrainWish | None] = None
+) -> GpuList:
     """Cordon it, and move away who can be moved: spot pods and workers; with `force` everybody."""
     caller, api = await known_caller_of(request), api_of(request)
-    drained = await api.podd.store.write(gpus.drain, api.podd, caller, uuid, data.force, api.now)
+    force = data is not None and data.force
+    drained = await api.podd.store.write(gpus.drain, api.podd, caller, uuid, force, api.now)
     return _gpu_list(drained, api.telemetry)
 
 

@@ -175,8 +175,9 @@ def _check_starting(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worke
             if now - worker.thawed_at > podd.settings.limits.thaw_timeout_seconds * 1000:
                 workers.remove(tx, podd, worker, "it did not come back from its freeze", now)
             continue
-        started, limit_ms = worker.workload.started_at, _init_timeout(worker, settings.init_timeout_seconds)
-        if started and worker.ready_at is None and now - started > limit_ms:
+        since, limit_ms = worker.awaited_since, _init_timeout(worker, settings.init_timeout_seconds)
+        since = worker.workload.started_at if since is None else since
+        if since and worker.ready_at is None and now - since > limit_ms:
             reason = f"The worker {missed} within {limit_ms // 1000:.0f} s of its start."
             workers.crashed(tx, podd, worker.workload, reason, now)
 

@@ -7,9 +7,9 @@ from podd.domain import explain_endpoint as rules
 from podd.domain.account import Caller, CallerKind, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
-from podd.domain.use import History
 from podd.services import explain, workers
 from podd.services.platform import Platform
+from podd.services.telemetry import Telemetry
 from podd.store import endpoints, events, gpus, jobs, workloads
 from podd.store.db import Reader
 
@@ -22,12 +22,12 @@ def pod_or_endpoint(
     caller: Caller,
     id: str,
     now: int,
-    history: History | None = None,
+    telemetry: Telemetry | None = None,
     engine_answers: bool = True,
 ) -> list[str]:
-    """Whichever has this id. `history` is how busy GPUs were. Raises NotFound."""
+    """Whichever has this id. `telemetry` is how busy things are. Raises NotFound."""
     with suppress(NotFound):
-        return explain.pod(db, podd, caller, id, now, history, engine_answers)
+        return explain.pod(db, podd, caller, id, now, telemetry, engine_answers)
     with suppress(NotFound):
         return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")

@@ -56,10 +56,11 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     return worker
 
 
-def note_running(tx: Tx, worker_id: str) -> None:
+def note_running(tx: Tx, worker_id: str, now: int) -> None:
     """Its container is up, so the image of its endpoint is here."""
     worker = workloads.worker(tx, worker_id)
     if worker is not None:
+        workloads.change_worker(tx, worker.id, awaited_since=now)
         endpoints.change(tx, worker.endpoint_id, image_ready=1, image_trouble="")
     tx.ring(AUTOSCALE)
 

@@ -89,8 +89,8 @@ class GpuList(BaseModel):
 
 class Minute(BaseModel):
     """Means of one minute, which began at `at` (epoch milliseconds); what nobody could tell is left out. Of
-    a workload cpu_percent (of one core) and memory_mb, of a GPU gpu_percent, memory_percent, watts and
-    celsius."""
+    a workload cpu_percent (of one core), memory_mb and deaf_ports (how many of its declared ports nothing
+    listens at), of a GPU gpu_percent, memory_percent, watts and celsius."""
 
     at: int
     means: dict[str, float]

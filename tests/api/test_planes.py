@@ -142,7 +142,7 @@ def test_gpus_are_shown_with_their_holders_and_taken_out_of_service(podd: Served
     )
 
     for verb, duty in (("cordon", "cordoned"), ("drain", "draining"), ("return", "serving")):
-        answer = podd.local.post(f"/operator/v1/gpus/{held['uuid']}/{verb}", json={})
+        answer = podd.local.post(f"/operator/v1/gpus/{held['uuid']}/{verb}")
         assert answer.status_code == 200
         (gpu,) = answer.json()["gpus"]
         assert (gpu["uuid"], gpu["duty"]) == (held["uuid"], duty)
@@ -207,6 +207,7 @@ OPERATIONS: list[tuple[str, str, Json | None]] = [
     ("GET", "/operator/v1/gpus", None),
     ("GET", "/operator/v1/use/GPU-none", None),
     ("POST", "/operator/v1/gpus/GPU-none/cordon", None),
+    ("POST", "/operator/v1/gpus/GPU-none/drain", None),
     ("POST", "/operator/v1/gpus/GPU-none/drain", {}),
     ("POST", "/operator/v1/gpus/GPU-none/return", None),
 ]

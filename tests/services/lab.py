@@ -280,7 +280,9 @@ class Lab:
 
     def template(self, **values: Any) -> Template:
         wish = {"name": f"template {self.now}-{len(self.ask(templates.listed, self.caller))}", "image": IMAGE}
-        return self.do(templates.save, self.caller, None, {**wish, "serverless": True, **values}, self.now)
+        return self.do(
+            templates.save, self.podd, self.caller, None, {**wish, "serverless": True, **values}, self.now
+        )
 
     def endpoint(self, **wish: Any) -> Endpoint:
         """A new endpoint, by default on A6000s, with QUEUE_DELAY 4 s and no minimum."""

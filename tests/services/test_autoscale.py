@@ -13,6 +13,7 @@ from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Desired
 from podd.services import dispatch, endpoints, templates
 from podd.services.dispatch import Refused
+from podd.services.timekeeping import Timekeeper
 from podd.store import workloads as rows
 from podd.store.db import Tx
 from tests.fakes import Behaviour
@@ -345,7 +346,7 @@ def test_an_update_gives_an_unhealthy_worker_another_chance_at_once(lab: Lab) ->
     endpoint = lab.endpoint(workers_min=1, workers_max=1, template_id=template.id)
     lab.settle()
     crash(lab, lab.worker(endpoint))
-    lab.do(templates.save, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
     lab.settle()
     assert states(lab, endpoint) == [INITIALIZING]
     assert lab.worker(endpoint).workload.needs.env == {"FIXED": "1"}
@@ -387,6 +388,23 @@ def test_a_container_that_never_asks_for_a_job_is_unhealthy(lab: Lab) -> None:
     sick = lab.worker(endpoint)
     assert sick.state is UNHEALTHY
     assert "did not ask for a job within 420 s" in sick.workload.reason
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_worker_that_starts_while_the_clock_jumps_has_its_time_to_ask_for_a_job(
+    lab: Lab, hours: int
+) -> None:
+    endpoint = lab.endpoint(workers_min=1, workers_max=1)
+    lab.settle()
+    keeper = Timekeeper(lab.podd)
+    lab.pass_time(seconds=20)
+    lab.run(keeper.tick())
+    lab.clock.jump(hours=hours)
+    for seconds, state in ((400, INITIALIZING), (1, UNHEALTHY)):
+        lab.pass_time(seconds=seconds)
+        lab.run(keeper.tick())
+        lab.settle()
+        assert states(lab, endpoint) == [state]
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("1000", 1000), ("0", 420), ("soon", 420), ("²", 420)])

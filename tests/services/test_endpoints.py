@@ -15,7 +15,7 @@ from tests.services.lab import IMAGE, RTX4090, Lab
 
 
 def save(lab: Lab, template: Template, **values: Any) -> Template:
-    return lab.do(templates.save, lab.caller, template.id, values, lab.now)
+    return lab.do(templates.save, lab.podd, lab.caller, template.id, values, lab.now)
 
 
 # Endpoints

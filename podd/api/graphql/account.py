@@ -9,6 +9,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
+from podd.domain.billing import COMPUTE, NETWORK_VOLUME, POD_DISK, POD_VOLUME
 from podd.services import accounts, credit, registries, secrets
 from podd.services import billing as charges
 from podd.store.db import Tx
@@ -121,6 +122,7 @@ def _show(context: Call, account: Account) -> View:
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
         "currentSpendPerHr": _my_spending,
+        "spendDetails": _my_spending_by_kind,
         "spendLimit": dollars(settings.billing.spending_limit_hour),
         "maxServerlessConcurrency": settings.limits.workers_quota,
     }
@@ -163,3 +165,14 @@ async def _am_i_under_balance(info: GraphQLResolveInfo) -> bool:
 async def _my_spending(info: GraphQLResolveInfo) -> float:
     context: Call = info.context
     return dollars(await context.read(charges.hourly, context.caller.account_id))
+
+
+async def _my_spending_by_kind(info: GraphQLResolveInfo) -> View:
+    context: Call = info.context
+    spent = await context.read(charges.hourly_by_item, context.caller.account_id)
+    kinds = {
+        "gpuComputePerHour": COMPUTE,
+        "localStoragePerHour": (POD_DISK, POD_VOLUME),
+        "networkStoragePerHour": (NETWORK_VOLUME,),
+    }
+    return {kind: dollars(sum(spent.get(item, 0) for item in items)) for kind, items in kinds.items()}

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from graphql import GraphQLResolveInfo
 
+from podd.api import crew
 from podd.api.context import Call
 from podd.api.graphql import inputs, pods
 from podd.api.graphql.at_rest import Shown
@@ -12,6 +13,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views.pod import as_pod
 from podd.api.graphql.views.serverless import endpoint_view
 from podd.api.graphql.volumes import show_volume
+from podd.api.shown import instant
 from podd.domain import account as who
 from podd.domain.account import Caller
 from podd.domain.endpoint import Endpoint, EndpointChange
@@ -96,7 +98,16 @@ async def _show(context: Call, endpoint: Endpoint) -> View:
 
 
 def _show_endpoints(db: Reader, context: Call, found: list[Endpoint]) -> list[View]:
-    return [{**_view(db, context, endpoint), "pods": _crew(endpoint)} for endpoint in found]
+    return [
+        {
+            **_view(db, context, endpoint),
+            "pods": _crew(endpoint),
+            "workerState": _worker_state(endpoint),
+            "webhookRequests": [],
+            "builds": [],
+        }
+        for endpoint in found
+    ]
 
 
 def _view(db: Reader, context: Call, endpoint: Endpoint) -> View:
@@ -121,5 +132,18 @@ def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[S
 
 
 def _show_workers(db: Reader, context: Call, endpoint: Endpoint) -> list[Shown]:
-    crew = workloads.workers_of(db, endpoint.id)
-    return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in crew])
+    found = workloads.workers_of(db, endpoint.id)
+    return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in found])
+
+
+def _worker_state(endpoint: Endpoint) -> Callable[..., Awaitable[list[View]]]:
+    """As it is now; podd keeps no history of it."""
+
+    async def show(info: GraphQLResolveInfo, input: Input | None = None) -> list[View]:  # noqa: ARG001
+        context: Call = info.context
+        workers = context.podd.traffic.seen(await context.read(workloads.workers_of, endpoint.id))
+        found = crew.counts(endpoint, workers)
+        initialized = found["ready"] + found["running"]
+        return [{"time": instant(context.now), "initialized": initialized, **found}]
+
+    return show

@@ -220,3 +220,17 @@ def test_the_workers_of_all_endpoints_have_a_limit(new_podd: NewPodd) -> None:
     assert save(podd, id=first["id"], workersMax=1)["workersMax"] == 1
     assert save(podd, id=second["id"], workersMax=4)["workersMax"] == 4
     assert podd.data(SAVE, {"input": {**INLINE, "gpuIds": "AMPERE_48"}}, key=podd.account())
+
+
+def test_an_endpoint_says_what_its_workers_do_now(podd: Served) -> None:
+    save(podd, **{**INLINE, "workersMin": 1, "workersMax": 2})
+    podd.settle()
+    query = (
+        "{ myself { endpoints { workerState { time ready running initializing throttled unhealthy } builds"
+    )
+    (endpoint,) = podd.data(query + " { id } webhookRequests { time } } } }")["myself"]["endpoints"]
+    (state,) = endpoint["workerState"]
+    assert state.pop("time")
+    health = {"ready": 1, "running": 0, "initializing": 1, "throttled": 0, "unhealthy": 0}
+    assert state == health, "one starts, one could"
+    assert (endpoint["builds"], endpoint["webhookRequests"]) == ([], [])
