@@ -51,9 +51,15 @@ def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
         workloads.workers_of(db, found.id),
         queued=jobs.counts(db, found.id).queued,
         oldest=since[0] if since else None,
-        hardware=_cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found),
+        hardware=_hardware(db, podd, found),
         now=now,
     )
+
+
+def _hardware(db: Reader, podd: Platform, found: Endpoint) -> str:
+    if wrong := workers.misfit(db, podd, found):
+        return f"This machine does not fit: {wrong}."
+    return _cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found)
 
 
 def _cpus(db: Reader, podd: Platform, found: Endpoint) -> str:

@@ -9,7 +9,7 @@ from podd.domain import pod as pods
 from podd.domain import words
 from podd.domain.container import Container
 from podd.domain.endpoint import VOLUME_PATH, Endpoint, EndpointType
-from podd.domain.errors import NoCapacity
+from podd.domain.errors import Invalid, NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
@@ -263,6 +263,19 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
     tx.ring(RECONCILE)
 
 
+def misfit(db: Reader, podd: Platform, endpoint: Endpoint) -> str:
+    """What the endpoint wants its workers to run on and this machine never is; "" when it fits."""
+    wish = PodRequest(
+        data_center_ids=tuple(words.comma_list(endpoint.data_center_ids)),
+        cuda_versions=() if endpoint.on_cpus else tuple(words.comma_list(endpoint.cuda_versions)),
+        min_cuda_version=None if endpoint.on_cpus else endpoint.min_cuda_version,
+    )
+    try:
+        return pods.mismatch(wish, podd.facts(db))
+    except Invalid as error:  # said before versions were checked
+        return error.message
+
+
 def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
     """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them; none
     on CPUs."""
@@ -280,6 +293,8 @@ def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
 def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capacity.Room, str]:
     """Room for one more worker, and which CPU instance it is; "" with GPUs. Of several instances it is the
     first that there is room for."""
+    if wrong := misfit(tx, podd, endpoint):
+        raise NoCapacity("no room for another worker", wrong)
     if not endpoint.on_cpus:
         request = gpu_request(tx, podd, endpoint)
         none = "no free GPU for another worker"

@@ -151,7 +151,7 @@ def template_values(data: Input, known_extras: Input) -> Input:
 
 
 _ENDPOINT_LATER = "hubReleaseId flashEnvironmentId modelReferences".split()
-_ENDPOINT_EXTRAS = "locations allowedCudaVersions minCudaVersion workersPFBTarget compliance".split()
+_ENDPOINT_EXTRAS = "workersPFBTarget compliance".split()
 
 
 # What saveEndpoint sets when it is left out, on a change too: clients know, and send what they want kept.
@@ -178,6 +178,9 @@ def endpoint_change(data: Input) -> EndpointChange:
         instance_ids=",".join(id for id in data.get("instanceIds") or () if id) or None,
         compute_type=data.get("computeType"),
         network_volume_id=_endpoint_volume(data),
+        data_center_ids=data.get("locations"),
+        cuda_versions=data.get("allowedCudaVersions"),
+        min_cuda_version=data.get("minCudaVersion"),
         idle_timeout_s=data.get("idleTimeout"),
         scaler=data.get("scalerType"),
         scaler_value=data.get("scalerValue"),
