@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def asked(url: str, body: bytes | None = None) -> Any:
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 return None
-        except (OSError, ValueError):  # refused, or cut off in the middle
+        except (OSError, HTTPException):  # refused, or cut off in the middle
             pass
         time.sleep(0.02)
 
