@@ -206,6 +206,7 @@ class Limits(_Section):
     workers_quota: Annotated[int, Field(ge=0)] = 20
     idle_timeout_seconds: Seconds = 5
     init_timeout_seconds: Seconds = 420
+    spread_gpus_from_workers: Positive = 5
     warm_up_images: bool = True
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800

@@ -113,6 +113,9 @@ def _change(
     _check(tx, podd, caller, before, settings)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
     endpoints.change(tx, before.id, **settings, asked_at=now)
+    for worker in workloads.workers_of(tx, before.id):
+        if worker.gave_up:
+            workers.remove(tx, podd, worker, "given up, and its endpoint was changed", now)
     if rules.needs_release(before, settings):
         _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)

@@ -1,7 +1,9 @@
 """Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from podd import ids
@@ -227,6 +229,8 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     workloads.change(tx, worker.id, desired=Desired.FAILED, grace=0, reason=reason + private, changed_at=now)
     gpus.release(tx, worker.id)
     events.add(tx, worker.id, "unhealthy", reason, now, private=private)
+    if over:
+        _give_up_endpoint(tx, worker.endpoint_id, reason, now)
     tx.ring(worker_bell(worker.id))
     tx.ring(RECONCILE)
     tx.ring(AUTOSCALE)
@@ -277,17 +281,44 @@ def misfit(db: Reader, podd: Platform, endpoint: Endpoint) -> str:
 
 
 def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
-    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them; none
-    on CPUs."""
+    """The GPUs of the next worker, of the endpoint's pools in their order as far as this machine has them;
+    none on CPUs. An endpoint with many workers has them of all its pools, as many of each."""
     if endpoint.on_cpus:
         return NO_GPU
     here = podd.gpu_types(db)
-    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).parse_gpu_ids(endpoint.gpu_ids)
-    type_ids = tuple(type_id for type_id in wanted if type_id in here)
+    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).gpu_priorities(endpoint.gpu_ids)
+    priorities = tuple(tuple(id for id in type_ids if id in here) for type_ids in wanted)
+    if endpoint.workers_max >= podd.settings.limits.spread_gpus_from_workers:
+        priorities = _least_used_first(db, endpoint, priorities)
+    type_ids = tuple(chain.from_iterable(priorities))
     return GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
 
 
 # Private
+
+
+def _give_up_endpoint(tx: Tx, endpoint_id: str, reason: str, now: int) -> None:
+    """Once all its workers were given up, an endpoint has none any more until its owner says so again."""
+    endpoint = endpoints.get(tx, endpoint_id)
+    if endpoint is None or not endpoint.workers_max:
+        return
+    if all(worker.gave_up for worker in workloads.workers_of(tx, endpoint_id)):
+        endpoints.change(tx, endpoint_id, workers_min=0, workers_max=0)
+        why = f"workersMax {endpoint.workers_max} lowered to 0: all its workers were given up. {reason}"
+        events.add(tx, endpoint_id, "lowered", why, now)
+
+
+def _least_used_first(
+    db: Reader, endpoint: Endpoint, priorities: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    """The endpoint's priorities, those first of which fewest workers are made; else in their order."""
+    types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
+    used = Counter(
+        types[worker.workload.gpu_uuids[0]]
+        for worker in workloads.workers_of(db, endpoint.id)
+        if worker.workload.gpu_uuids and worker.workload.gpu_uuids[0] in types
+    )
+    return tuple(sorted(priorities, key=lambda type_ids: sum(used[type_id] for type_id in type_ids)))
 
 
 def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capacity.Room, str]:
