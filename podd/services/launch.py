@@ -158,6 +158,8 @@ def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
     gpu_name = _gpu_name(db, workload)
     own = {
         "RUNPOD_ENDPOINT_ID": worker.endpoint_id,
+        "RUNPOD_AI_API_ID": worker.endpoint_id,
+        "RUNPOD_ENDPOINT_SECRET": podd.keys.endpoint(worker.endpoint_id),
         "RUNPOD_GPU_NAME": quote_plus(gpu_name),
         "RUNPOD_GPU_TYPE_ID": gpu_name,
     }

@@ -317,3 +317,15 @@ def test_answers_to_webhooks_are_counted_by_step(podd: Served) -> None:
         {"time": "2023-11-14T00:00:00Z", "responses": [2, 1]},
         {"time": "2023-11-16T00:00:00Z", "responses": [1, 0]},
     ]
+
+
+def test_a_workers_tcp_port_is_shown_with_the_one_outside(podd: Served) -> None:
+    template = podd.create_template(isServerless=True, ports="22/tcp,8080/http")
+    endpoint_id = podd.create_endpoint(templateId=template, workersMin=1)
+    podd.settle()
+    ports = "{ runtime { ports { privatePort publicPort type } } }"
+    question = f"query ($id: String!) {{ myself {{ endpoint(id: $id) {{ pods {ports} }} }} }}"
+    (worker,) = podd.data(question, {"id": endpoint_id})["myself"]["endpoint"]["pods"]
+    (tcp,) = [port for port in worker["runtime"]["ports"] if port["type"] == "tcp"]
+    assert tcp["privatePort"] == 22
+    assert tcp["publicPort"] == int(dict(podd.worker(endpoint_id).env)["RUNPOD_TCP_PORT_22"])
