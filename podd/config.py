@@ -227,6 +227,8 @@ class Limits(_Section):
     spot_grace_seconds: Seconds = 5
     pod_start_failures: Positive = 5
     start_give_up_seconds: Seconds = 1800
+    model_cache_gb: Annotated[int, Field(ge=0)] = 100
+    model_cache_unused_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30
     container_disk_gb: Positive = 50
     container_disk_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # Requests of clients

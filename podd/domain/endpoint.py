@@ -120,6 +120,11 @@ RELEASING = {
 VOLUME_PATH = "/runpod-volume"
 """Where workers see the network volume of their endpoint."""
 
+MODEL_CACHE_PATH = "/runpod-volume/huggingface-cache"
+"""Where workers of an endpoint with a model see their account's cache: Hugging Face's own is `hub` in it."""
+
+_MODEL = re.compile(r"(https://huggingface\.co/)?[\w.-]+/[\w.-]+([:@][\w./-]+)?", re.ASCII)
+
 
 def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT_LIMITS) -> dict[str, Any]:
     """The checked settings: what `change` says, else what `base` has. Raises Invalid naming the field."""
@@ -154,7 +159,7 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
         "data_center_ids": _said(change.data_center_ids, base.data_center_ids),
         "cuda_versions": _said(change.cuda_versions, base.cuda_versions),
         "min_cuda_version": checked_cuda_version(change.min_cuda_version, base.min_cuda_version),
-        "model": _said(change.model, base.model),
+        "model": checked_model(change.model, base.model),
         "idle_timeout_s": checked_size(
             change.idle_timeout_s, "idleTimeout", base.idle_timeout_s, least=1, most=3600
         ),
@@ -206,6 +211,25 @@ def checked_cuda_version(value: str | None, default: str) -> str:
     if value and not re.fullmatch(r"\d+\.\d+", value):
         raise Invalid(f"minCudaVersion: {value!r} is not a version such as 12.4.")
     return value
+
+
+def checked_model(value: str | None, default: str) -> str:
+    """A model of Hugging Face, by its name or its address and perhaps with a revision; "" for none."""
+    if value is None:
+        return default
+    if value and not _MODEL.fullmatch(value):
+        raise Invalid(
+            f"modelReferences: {value!r} is not a model such as https://huggingface.co/Qwen/Qwen2.5-0.5B."
+        )
+    return value
+
+
+def the_one_model(references: Iterable[str]) -> str:
+    """The model of an endpoint out of those that a caller names, "" for none. Raises Invalid for several."""
+    named = tuple(dict.fromkeys(reference for reference in references if reference))
+    if len(named) > 1:
+        raise Invalid(f"modelReferences: an endpoint has one cached model; name one, not {len(named)}.")
+    return named[0] if named else ""
 
 
 def checked_type(value: str | None, base: Endpoint) -> EndpointType:

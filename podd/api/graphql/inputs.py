@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podd.domain.catalogue import Catalogue
-from podd.domain.endpoint import EndpointChange, the_one_volume
+from podd.domain.endpoint import EndpointChange, the_one_model, the_one_volume
 from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotAvailable
 from podd.domain.pod import PodChange, PodRequest
 
@@ -150,7 +150,7 @@ def template_values(data: Input, known_extras: Input) -> Input:
     return {**values, "extras": {**known_extras, **extras}}
 
 
-_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId modelReferences".split()
+_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId".split()
 _ENDPOINT_EXTRAS = "workersPFBTarget compliance".split()
 
 
@@ -181,6 +181,7 @@ def endpoint_change(data: Input) -> EndpointChange:
         data_center_ids=data.get("locations"),
         cuda_versions=data.get("allowedCudaVersions"),
         min_cuda_version=data.get("minCudaVersion"),
+        model=None if (models := data.get("modelReferences")) is None else the_one_model(models),
         idle_timeout_s=data.get("idleTimeout"),
         scaler=data.get("scalerType"),
         scaler_value=data.get("scalerValue"),

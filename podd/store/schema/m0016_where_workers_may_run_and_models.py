@@ -33,6 +33,7 @@ def migrate(db: Database) -> None:
             account_id TEXT PRIMARY KEY REFERENCES accounts (id),
             size INTEGER NOT NULL,
             used_at INTEGER NOT NULL,
+            leaving INTEGER NOT NULL DEFAULT 0,
             problem TEXT NOT NULL DEFAULT '',
             failures INTEGER NOT NULL DEFAULT 0,
             retry_at INTEGER NOT NULL DEFAULT 0

@@ -80,6 +80,6 @@ def endpoint_view(
         "executionTimeoutMs": endpoint.execution_timeout_ms,
         "flashBootType": endpoint.flash_boot,
         "compliance": [],
-        "modelReferences": [],
+        "modelReferences": [endpoint.model] if endpoint.model else [],
         **endpoint.extras,
     }
