@@ -78,6 +78,7 @@ def stop(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> bool:
     endpoint = endpoints.get(tx, fresh.endpoint_id)
     if endpoint is not None and endpoint.type is EndpointType.LB and not fresh.doors_closed:
         # A request may be on its way to it at this very moment. The next look finds it empty, or waits.
+        workloads.change_worker(tx, fresh.id, leaving=why)
         close_door(tx, fresh)
         events.add(tx, fresh.id, "closed", f"gets no more requests: {why}", now)
         tx.ring(AUTOSCALE)
