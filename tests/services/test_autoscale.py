@@ -12,7 +12,7 @@ from podd.domain.errors import Unauthenticated
 from podd.domain.job import JobStatus
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Desired
-from podd.services import dispatch, endpoints, templates
+from podd.services import dispatch, endpoints, templates, workers
 from podd.services.dispatch import Refused
 from podd.store import gpus as gpu_rows
 from podd.store import workloads as rows
@@ -756,3 +756,14 @@ def test_by_default_unused_endpoints_stay_as_they_are(lab: Lab) -> None:
     lab.pass_time(days=300)
     lab.settle()
     assert lab.see(endpoint).workers_max == 5
+
+
+def test_a_worker_of_a_load_balancing_endpoint_says_why_it_leaves_before_it_goes(lab: Lab) -> None:
+    endpoint = lab.endpoint(type="LB", workers_min=1, workers_max=1)
+    lab.settle()
+    worker = lab.worker(endpoint)
+    assert lab.do(workers.stop, lab.podd, worker, "idle for 5 s", lab.now)
+    seen = lab.worker(endpoint)
+    assert (seen.doors_closed, seen.leaving, seen.workload.desired) == (True, "idle for 5 s", Desired.RUNNING)
+    assert lab.do(workers.stop, lab.podd, seen, seen.leaving, lab.now)
+    assert lab.workers(endpoint) == []
