@@ -208,6 +208,7 @@ class Limits(_Section):
     workers_quota: Annotated[int, Field(ge=0)] = 20
     idle_timeout_seconds: Seconds = 5
     init_timeout_seconds: Seconds = 420
+    spread_gpus_from_workers: Positive = 5
     warm_up_images: bool = True
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800
@@ -229,6 +230,8 @@ class Limits(_Section):
     ports: Positive = 100
     pod_start_failures: Positive = 5
     start_give_up_seconds: Seconds = 1800
+    model_cache_gb: Annotated[int, Field(ge=0)] = 100
+    model_cache_unused_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30
     container_disk_gb: Positive = 50
     container_disk_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # Requests of clients

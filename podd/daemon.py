@@ -45,6 +45,7 @@ from podd.services import (
     container_disks,
     dispatch,
     gpus,
+    model_caches,
     pods,
     retention,
     volume_files,
@@ -241,6 +242,7 @@ async def _at_work(
 
     async def look_at_volumes(now: int) -> None:
         await volume_files.tick(podd, storage, now)
+        await model_caches.tick(podd, storage, now)
 
     async def look_at_disks(now: int) -> None:
         if not info.disk_limits:

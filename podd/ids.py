@@ -63,6 +63,10 @@ class DerivedKeys:
         """What a worker's container shows when it takes jobs and posts results."""
         return self._mac(f"worker:{worker_id}:{generation}")
 
+    def endpoint(self, endpoint_id: str) -> str:
+        """RUNPOD_ENDPOINT_SECRET: what the workers of one endpoint have in common and nobody else has."""
+        return self._mac(f"endpoint:{endpoint_id}")
+
     def pod(self, workload_id: str) -> str:
         """RUNPOD_API_KEY inside a container: may act on this one workload."""
         return f"rpa_{workload_id}_{self._mac(f'pod:{workload_id}')}"

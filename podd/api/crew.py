@@ -1,10 +1,10 @@
-"""The workers of an endpoint, counted by what they do."""
+"""How many of an endpoint's workers are in which state, as `/health`, `/metrics` and GraphQL count them."""
 
 from podd.domain.endpoint import Endpoint
 from podd.domain.worker import Worker, WorkerState
 
 
-def counts(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
+def worker_counts(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
     crew = [worker for worker in workers if worker.state is not WorkerState.STOPPING]
     live = [worker for worker in crew if worker.state is not WorkerState.UNHEALTHY]
     # Workers that would start from an image which is there already count as idle: cached, not running.
@@ -17,6 +17,9 @@ def counts(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
         "throttled": endpoint.throttled,
         "unhealthy": _in_state(crew, WorkerState.UNHEALTHY),
     }
+
+
+# Private
 
 
 def _in_state(crew: list[Worker], state: WorkerState) -> int:

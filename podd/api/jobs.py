@@ -14,8 +14,8 @@ from typing import Any
 from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath
 
-from podd.api import crew
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
+from podd.api.crew import worker_counts
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
 from podd.domain.errors import Invalid, NotFound
@@ -129,7 +129,7 @@ async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, 
     return {
         "hours": hours,
         "readyWorkers": [w.workload.id for w in found.crew if w.state is WorkerState.IDLE],
-        "workers": crew.counts(found.endpoint, found.crew),
+        "workers": worker_counts(found.endpoint, found.crew),
         "requests": {
             "total": number[Measure.COMPLETED] + number[Measure.FAILED],
             "completed": number[Measure.COMPLETED],
@@ -198,9 +198,9 @@ async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wa
 def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> dict[str, Any]:
     endpoint = jobs.any_endpoint(db, caller, endpoint_id, "job.read")
     counts, traffic = job_rows.counts(db, endpoint.id), podd.traffic
-    waiting = {"explanation": explain_endpoint.why(db, podd, endpoint, now)} if counts.queued else {}
+    reasons = explain_endpoint.while_waiting(db, podd, endpoint, now)
     return {
-        **waiting,
+        **({"explanation": reasons} if reasons else {}),
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
@@ -208,7 +208,7 @@ def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: i
             "inQueue": counts.queued + traffic.waiting(endpoint.id),
             "retried": endpoint.retried,
         },
-        "workers": crew.counts(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
+        "workers": worker_counts(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
     }
 
 

@@ -29,6 +29,11 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
+def comma_list(text: str) -> list[str]:
+    """Its entries, without those that are empty."""
+    return [entry for part in text.split(",") if (entry := part.strip())]
+
+
 def parse_ports(text: str) -> tuple[Port, ...]:
     """`8888/http,22/tcp` as ports. Raises Invalid naming the part that is wrong."""
     ports: dict[Port, None] = {}

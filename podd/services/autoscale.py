@@ -97,7 +97,7 @@ def _leaves(endpoint: Endpoint, worker: Worker) -> bool:
 def _let_go_closed(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     for worker in crew:
         if _leaves(endpoint, worker) and worker.state is WorkerState.IDLE:
-            workers.stop(tx, podd, worker, "no requests are left", now)
+            workers.stop(tx, podd, worker, worker.leaving or "no requests are left", now)
 
 
 def _demand(tx: Tx, podd: Platform, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:

@@ -12,7 +12,7 @@ from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
-from podd.services import volumes, workers
+from podd.services import model_caches, volumes, workers
 from podd.services.platform import AUTOSCALE, IMAGES, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
@@ -76,6 +76,7 @@ def save(
     settings = rules.settings(change, base, podd.job_limits)
     _check(tx, podd, caller, base, settings)
     endpoint = replace(base, **settings)
+    _want_model_cache(tx, podd, base, settings, now)
     _check_quota(tx, podd, caller.account_id, endpoint.workers_max)
     endpoints.insert(tx, endpoint)
     releases.add(tx, endpoint.id, endpoint.version, now)
@@ -111,8 +112,12 @@ def _change(
 ) -> Endpoint:
     settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, caller, before, settings)
+    _want_model_cache(tx, podd, before, settings, now)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
     endpoints.change(tx, before.id, **settings, asked_at=now)
+    for worker in workloads.workers_of(tx, before.id):
+        if worker.gave_up:
+            workers.remove(tx, podd, worker, "given up, and its endpoint was changed", now)
     if rules.needs_release(before, settings):
         _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)
@@ -155,6 +160,13 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     if not settings["gpu_ids"]:
         raise Invalid("gpuIds is required: a comma list of GPU pools such as AMPERE_48,ADA_24.")
     podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(str(settings["gpu_ids"]))
+
+
+def _want_model_cache(
+    tx: Tx, podd: Platform, before: Endpoint, settings: dict[str, object], now: int
+) -> None:
+    if settings["model"] and settings["model"] != before.model:
+        model_caches.want(tx, podd, before.account_id, now)
 
 
 def _check_ports(template: Template, most: int) -> None:

@@ -51,9 +51,24 @@ def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
         workloads.workers_of(db, found.id),
         queued=jobs.counts(db, found.id).queued,
         oldest=since[0] if since else None,
-        hardware=_cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found),
+        hardware=shortage(db, podd, found),
         now=now,
     )
+
+
+def while_waiting(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
+    """Why its jobs wait; empty when none does."""
+    return why(db, podd, found, now) if jobs.counts(db, found.id).queued else []
+
+
+def shortage(db: Reader, podd: Platform, found: Endpoint) -> str:
+    """What a worker needs, and what of it is free, in sentences."""
+    if wrong := workers.misfit(db, podd, found):
+        return f"This machine does not fit: {wrong}."
+    return _cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found)
+
+
+# Private
 
 
 def _cpus(db: Reader, podd: Platform, found: Endpoint) -> str:

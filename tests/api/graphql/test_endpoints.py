@@ -124,15 +124,34 @@ def test_a_new_template_for_an_endpoint_resets_nothing(podd: Served) -> None:
     assert after == {"id": before["id"], "templateId": chosen, "workersMax": 7, "idleTimeout": 60}
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
-        {"hubReleaseId": "a"},
-        {"modelReferences": ["a"]},
-    ],
+MODELS = (
+    """mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id version modelReferences } }"""
 )
-def test_what_is_not_there_yet_is_said_plainly(podd: Served, wish: Json) -> None:
-    error = podd.error(SAVE, {"input": {**INLINE, **wish}})
+
+
+def test_a_model_reads_as_it_was_written_and_another_one_is_a_release(podd: Served) -> None:
+    def saved(**wish: Any) -> tuple[str, list[str], int]:
+        found = podd.data(MODELS, {"input": {**INLINE, **wish}})["saveEndpoint"]
+        return found["id"], found["modelReferences"], found["version"]
+
+    address = "https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct:main"
+    id, models, version = saved(modelReferences=[address])
+    assert (models, version) == ([address], 0)
+    assert saved(id=id) == (id, [address], 0)
+    assert saved(id=id, modelReferences=["openai/gpt-oss-20b"]) == (id, ["openai/gpt-oss-20b"], 1)
+    assert saved(id=id, modelReferences=[]) == (id, [], 2)
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [(["a"], "is not a model"), (["a/../b"], "is not a model"), (["a/b", "c/d"], "name one")],
+)
+def test_what_is_no_model_is_refused(podd: Served, models: list[str], said: str) -> None:
+    assert said in podd.error(MODELS, {"input": {**INLINE, "modelReferences": models}})["message"]
+
+
+def test_what_is_not_there_yet_is_said_plainly(podd: Served) -> None:
+    error = podd.error(SAVE, {"input": {**INLINE, "hubReleaseId": "a"}})
     assert error["message"].endswith("not available in this version of podd yet.")
     assert error["extensions"]["code"] == "RUNPOD"
 
