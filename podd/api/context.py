@@ -104,7 +104,9 @@ async def caller_of(request: AnyRequest) -> Caller:
         return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
     podd = api_of(request).podd
     for key in shown:
-        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
+        caller = await podd.store.read(
+            accounts.caller_of, key, podd.keys, podd.operator_key_hash, podd.clock.now()
+        )
         if caller is not None:
             return caller
     raise Unauthenticated("invalid api key")

@@ -7,7 +7,7 @@ from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.api.shown import dollars
 from podd.domain.account import require
-from podd.services import accounts, explain_endpoint, gpus, rotation
+from podd.services import accounts, explain_endpoint, gpus, keys, rotation
 from podd.services.gpus import Held
 from podd.services.telemetry import Telemetry
 from podd.store import census
@@ -41,7 +41,7 @@ async def create_account(request: AnyRequest, data: JSONBody[AccountWish]) -> Ne
 async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
     """Make one more API key for an account."""
     caller, api = await known_caller_of(request), api_of(request)
-    key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
+    key, secret = await api.podd.store.write(keys.create, caller, data.name, api.now, account=data.account)
     return NewKey(key_id=key.id, api_key=secret)
 
 

@@ -9,7 +9,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
-from podd.services import accounts, credit, registries, secrets
+from podd.services import accounts, credit, keys, registries, secrets
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -140,7 +140,7 @@ async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
 
 async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
     context: Call = info.context
-    return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+    return [views.key_view(key) for key in await context.read(keys.listed, context.caller)]
 
 
 async def _my_balance(info: GraphQLResolveInfo) -> float:
