@@ -140,6 +140,7 @@ def _account(
 
 
 _ANYBODY = Permission(frozenset(CallerKind) - {CallerKind.WORKER}, _EVERY_ROLE, frozenset(ScopeKind))
+_KNOWN = Permission(_ANYBODY.kinds - {CallerKind.ANONYMOUS}, _EVERY_ROLE, frozenset(ScopeKind))
 _OPERATOR = Permission(frozenset(_OPERATORS))
 
 PERMISSIONS: dict[str, Permission] = {
@@ -148,6 +149,8 @@ PERMISSIONS: dict[str, Permission] = {
     "documentation.read": _ANYBODY,
     "catalogue.read": _ANYBODY,
     "account.none": Permission(frozenset({CallerKind.ANONYMOUS})),  # `myself` of nobody is nobody
+    "catalogue.ask": _KNOWN,
+    "unavailable.ask": _KNOWN,
     # The account
     "account.read": _account(_EVERY_ROLE, _READ),
     "account.change": _account(_ADMINS, _WRITE),

@@ -7,7 +7,7 @@ from typing import Any
 from podd import ids
 from podd.domain import account as rules
 from podd.domain.account import EVERYTHING, Account, AccountKind, ApiKey, Caller, CallerKind, Scope
-from podd.domain.errors import Conflict, NotFound
+from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.ids import DerivedKeys
 from podd.store import accounts, keys, workloads
 from podd.store.db import Reader, Tx
@@ -91,9 +91,14 @@ def own(db: Reader, caller: Caller) -> Account:
 
 def for_caller(db: Reader, caller: Caller, named: str) -> Account:
     """The account an operation is about: for the operator the one named by id or e-mail address, else the
-    caller's own. Raises NotFound."""
+    caller's own, which need not be named. Raises NotFound."""
     if caller.kind is not CallerKind.OPERATOR:
-        return own(db, caller)
+        mine = own(db, caller)
+        if named.strip().lower() not in ("", mine.id, mine.email):
+            raise NotFound("account not found")
+        return mine
+    if not named:
+        raise Invalid("account: name it by its id or e-mail address.")
     found = accounts.get(db, named) or accounts.by_email(db, named.strip().lower())
     if found is None:
         raise NotFound(f"There is no account {named!r}; `podd account create` makes one.")

@@ -96,12 +96,12 @@ def withdraw(tx: Tx, caller: Caller, team: str, invitation_id: str) -> None:
 def join(tx: Tx, caller: Caller, token: str, now: int) -> Membership:
     """Accept an invitation, with a key of one's own account. Raises NotFound, Conflict, Forbidden."""
     rules.require(caller, "team.join")
-    if caller.user_id != caller.account_id:
-        raise Forbidden("Invitations are accepted with a key of your own account, not with one of a team.")
     invitation = teams.open_invitation(tx, ids.key_hash(token), now)
     person = accounts.own(tx, caller)
     if invitation is None or invitation.email not in ("", person.email):
         raise NotFound(NO_INVITATION)
+    if caller.user_id != caller.account_id:
+        raise Forbidden("Invitations are accepted with a key of your own account, not with one of a team.")
     if teams.role_of(tx, invitation.account_id, person.id) is not None:
         raise Conflict("You belong to this team already.")
     teams.use_invitation(tx, invitation.id, person.id, now)

@@ -70,6 +70,7 @@ MAKING = {
 }
 RULING = {"account.change", "team.change"}
 MONEY = {"billing.read"}
+KNOWN = {"catalogue.ask", "unavailable.ask"}
 AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
 
 
@@ -97,11 +98,24 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
     ],
 )
 def test_the_table_lets_each_do_this_and_no_more(caller: Caller, allowed: set[str]) -> None:
-    assert {operation for operation in PERMISSIONS if may(caller, operation)} == allowed | SEEN_BY_ALL
+    assert {operation for operation in PERMISSIONS if may(caller, operation)} == (
+        allowed | SEEN_BY_ALL | (set() if caller is ANONYMOUS else KNOWN)
+    )
 
 
 def test_every_operation_is_somebodys() -> None:
-    known = OF_MEMBERS | USING | MAKING | MONEY | RULING | OPERATORS_ONLY | SEEN_BY_ALL | AT_WORK | NOBODYS
+    known = (
+        OF_MEMBERS
+        | USING
+        | MAKING
+        | MONEY
+        | RULING
+        | OPERATORS_ONLY
+        | SEEN_BY_ALL
+        | KNOWN
+        | AT_WORK
+        | NOBODYS
+    )
     assert set(PERMISSIONS) == known
 
 
