@@ -173,6 +173,8 @@ class Gpus(_Section):
 
 
 class Limits(_Section):
+    # Accounts
+    invitation_seconds: Seconds = 604800
     # Jobs
     run_body_bytes: Positive = 10 * 1024 * 1024
     runsync_body_bytes: Positive = 20 * 1024 * 1024

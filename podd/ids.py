@@ -40,6 +40,11 @@ def api_key() -> str:
     return "rpa_" + secrets.token_hex(20).upper()
 
 
+def invitation_token() -> str:
+    """Lets one person join a team. Shown once; only `key_hash` of it is kept."""
+    return "inv_" + secrets.token_hex(20)
+
+
 def operator_key() -> str:
     return "podd_" + secrets.token_hex(24)
 

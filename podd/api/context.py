@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
@@ -24,9 +25,13 @@ from podd.store.db import Reader, Tx
 P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
+
+_CALLER = "podd.caller"
+"""In the scope of a request: who sent it, once that was found out."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Call:
         return await self.podd.store.write(verb, *args, **kwargs)
 
 
-def api_of(request: AnyRequest) -> Api:
+def api_of(request: AnyConnection) -> Api:
     api: Api = request.app.state.api
     return api
 
@@ -96,26 +101,36 @@ def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes =
     return [key for key in shown if key][:2]
 
 
-async def caller_of(request: AnyRequest) -> Caller:
+async def caller_of(request: AnyConnection) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    if not shown:
-        return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
-    podd = api_of(request).podd
-    for key in shown:
-        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
-        if caller is not None:
-            return caller
-    raise Unauthenticated("invalid api key")
+    known = request.scope.get(_CALLER)
+    if isinstance(known, Caller):
+        return known
+    caller = request.scope[_CALLER] = await _caller_of(request)  # type: ignore[literal-required]
+    return caller
 
 
-async def known_caller_of(request: AnyRequest) -> Caller:
+async def known_caller_of(request: AnyConnection) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
     if caller is ANONYMOUS:
         raise Unauthenticated("no token provided")
     return caller
+
+
+async def _caller_of(request: AnyConnection) -> Caller:
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
+    if not shown:
+        return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
+    podd = api_of(request).podd
+    for key in shown:
+        caller = await podd.store.read(
+            accounts.caller_of, key, podd.keys, podd.operator_key_hash, podd.clock.now()
+        )
+        if caller is not None:
+            return caller
+    raise Unauthenticated("invalid api key")
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:

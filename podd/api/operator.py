@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.api.shown import dollars
-from podd.domain.account import require
+from podd.domain.account import AccountKind, require
 from podd.services import accounts, explain_endpoint, gpus, rotation
 from podd.services.gpus import Held
 from podd.services.telemetry import Telemetry
@@ -19,11 +19,9 @@ from podd.wire.operator import (
     GpuHolder,
     GpuList,
     GpuStatus,
-    KeyWish,
     MachineStatus,
     Minute,
     NewAccount,
-    NewKey,
     RotatedKey,
     UseHistory,
 )
@@ -33,16 +31,11 @@ from podd.wire.operator import (
 async def create_account(request: AnyRequest, data: JSONBody[AccountWish]) -> NewAccount:
     """Make an account with its first API key."""
     caller, api = await known_caller_of(request), api_of(request)
-    account, _, key = await api.podd.store.write(accounts.create, caller, data.email, data.name, api.now)
+    kind = AccountKind.TEAM if data.team else AccountKind.PERSONAL
+    account, _, key = await api.podd.store.write(
+        accounts.create, caller, data.email, data.name, api.now, kind
+    )
     return NewAccount(account_id=account.id, email=account.email, api_key=key)
-
-
-@post("/operator/v1/keys", status_code=201)
-async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
-    """Make one more API key for an account."""
-    caller, api = await known_caller_of(request), api_of(request)
-    key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
-    return NewKey(key_id=key.id, api_key=secret)
 
 
 @post("/operator/v1/secrets/rotate", status_code=200)
@@ -163,7 +156,6 @@ def _status(db: Reader, engine: str) -> MachineStatus:
 
 HANDLERS = [
     create_account,
-    create_key,
     rotate_key,
     explain,
     machine,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from podd import ids
 from podd.domain import endpoint as rules
 from podd.domain import words
-from podd.domain.account import Caller, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.rollout import Difference, differences
@@ -22,7 +22,7 @@ NO_IMAGE = {"image_ready": 0, "image_trouble": "", "image_failures": 0, "image_r
 
 
 def listed(db: Reader, caller: Caller) -> list[Endpoint]:
-    require(caller, "endpoint.read")
+    require(caller, "endpoint.list")
     return endpoints.of_account(db, caller.account_id)
 
 
@@ -30,7 +30,7 @@ def own(db: Reader, caller: Caller, endpoint_id: str, operation: str = "read") -
     """The caller's endpoint, if it may do `endpoint.<operation>`. Raises NotFound."""
     require(caller, f"endpoint.{operation}")
     endpoint = endpoints.get(db, endpoint_id)
-    if endpoint is None or endpoint.account_id != caller.account_id:
+    if endpoint is None or not reaches(caller, endpoint.account_id, endpoint.id):
         raise NotFound("endpoint not found")
     return endpoint
 
@@ -49,7 +49,7 @@ def own_worker(
     if worker is None or worker.workload.desired is Desired.TERMINATED:
         raise NotFound(missing)
     endpoint = endpoints.get(db, worker.endpoint_id)
-    if endpoint is None or endpoint.account_id != caller.account_id:
+    if endpoint is None or not reaches(caller, endpoint.account_id, endpoint.id):
         raise NotFound(missing)
     return worker, endpoint
 

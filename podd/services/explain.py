@@ -1,7 +1,7 @@
 """Explains one pod to its owner or to the operator: what is going on, and what it would need."""
 
 from podd.domain import explain as rules
-from podd.domain.account import Caller, CallerKind, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
 from podd.domain.workload import Desired, Phase
@@ -27,7 +27,7 @@ def pod(
     """Sentences, the most important first. `telemetry` is how busy it is. Raises NotFound."""
     require(caller, "pod.explain")
     found = workloads.pod(db, pod_id)
-    if found is None or not _may_see(caller, found):
+    if found is None or not reaches(caller, found.workload.account_id, found.id):
         raise NotFound("pod not found")
     patience = int(podd.settings.limits.start_give_up_seconds * 1000)
     sentences = [
@@ -51,10 +51,6 @@ def pod(
         sentences += [sentence for sentence in [deaf, *used] if sentence]
     recent = events.of(db, found.id, RECENT)
     return sentences + [f"Earlier: {event.kind}: {event.text}" for event in reversed(recent)]
-
-
-def _may_see(caller: Caller, pod: Pod) -> bool:
-    return caller.kind is CallerKind.OPERATOR or caller.account_id == pod.workload.account_id
 
 
 def _what_it_needs(db: Reader, podd: Platform, pod: Pod) -> list[str]:

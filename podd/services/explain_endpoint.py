@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from podd.domain import explain as pods
 from podd.domain import explain_endpoint as rules
-from podd.domain.account import Caller, CallerKind, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NotFound
+from podd.domain.errors import Forbidden, NotFound
 from podd.services import explain, workers
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
@@ -26,9 +26,10 @@ def pod_or_endpoint(
     engine_answers: bool = True,
 ) -> list[str]:
     """Whichever has this id. `telemetry` is how busy things are. Raises NotFound."""
-    with suppress(NotFound):
+    require(caller, "pod.explain", "endpoint.explain")
+    with suppress(NotFound, Forbidden):
         return explain.pod(db, podd, caller, id, now, telemetry, engine_answers)
-    with suppress(NotFound):
+    with suppress(NotFound, Forbidden):
         return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")
 
@@ -37,7 +38,7 @@ def endpoint(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: 
     """Sentences, the most important first. Raises NotFound."""
     require(caller, "endpoint.explain")
     found = endpoints.get(db, endpoint_id)
-    if found is None or not (caller.kind is CallerKind.OPERATOR or caller.account_id == found.account_id):
+    if found is None or not reaches(caller, found.account_id, found.id):
         raise NotFound("endpoint not found")
     recent = events.of(db, found.id, RECENT)
     return why(db, podd, found, now) + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]

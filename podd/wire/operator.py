@@ -8,10 +8,11 @@ class _Body(BaseModel):
 
 
 class AccountWish(_Body):
-    """`name` defaults to the part of the address before the @."""
+    """`name` defaults to the part of the address before the @. A `team` can have members."""
 
     email: str
     name: str | None = None
+    team: bool = False
 
 
 class NewAccount(BaseModel):
@@ -19,20 +20,6 @@ class NewAccount(BaseModel):
 
     account_id: str
     email: str
-    api_key: str
-
-
-class KeyWish(_Body):
-    """`account` is an account's id or e-mail address."""
-
-    account: str
-    name: str | None = None
-
-
-class NewKey(BaseModel):
-    """`api_key` is shown here and never again."""
-
-    key_id: str
     api_key: str
 
 

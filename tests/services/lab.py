@@ -238,7 +238,7 @@ class Lab:
 
     def account(self, email: str) -> Caller:
         account, key, _ = self.do(accounts.create, OPERATOR, email, None, self.now)
-        return Caller(CallerKind.ACCOUNT, account_id=account.id, key_id=key.id)
+        return Caller(CallerKind.ACCOUNT, account_id=account.id, key_id=key.id, user_id=account.id)
 
     def events(self, subject: str) -> list[str]:
         return [event.kind for event in self.ask(events.of, subject)]

@@ -59,7 +59,7 @@ def upgraded(lab: Lab) -> Caller:
             )
     lab.engine.calls.clear()
     lab.restart()
-    lab.caller = Caller(CallerKind.ACCOUNT, account_id=OWNER, key_id="x7i34bf1dd0y0n")
+    lab.caller = Caller(CallerKind.ACCOUNT, account_id=OWNER, key_id="x7i34bf1dd0y0n", user_id=OWNER)
     return lab.caller
 
 
