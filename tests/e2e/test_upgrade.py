@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from podd.client import Client
-from podd.wire.operator import KeyWish, NewKey
+from podd.wire.keys import KeyWish, NewKey
 from tests.e2e.daemon import Daemon
 from tests.waiting import eventually
 
