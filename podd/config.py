@@ -34,7 +34,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from podd.domain.catalogue import Catalogue, nano_dollars
+from podd.domain.catalogue import Catalogue
+from podd.domain.money import nano_dollars
 
 DEFAULT_FILE = Path("/etc/podd/podd.toml")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
@@ -350,6 +351,8 @@ class Billing(_Section):
     interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     start_cover_minutes: Annotated[int, Field(ge=0)] = 60
     low_cover_minutes: Annotated[int, Field(ge=0)] = 10
+    low_credit_hours: Annotated[int, Field(ge=0)] = 6
+    removal_notice_hours: Annotated[int, Field(ge=0)] = 24
     pod_grace_hours: Annotated[int, Field(ge=0)] = 48
     network_volume_grace_days: Annotated[int, Field(ge=0)] = 7
     min_deposit: Dollars = nano_dollars("10")

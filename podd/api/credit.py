@@ -5,9 +5,9 @@ from litestar.params import FromPath, JSONBody
 
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.domain.account import Caller
-from podd.domain.catalogue import nano_dollars
 from podd.domain.ledger import Posting
 from podd.domain.ledger import credit as credit_of
+from podd.domain.money import exact, from_text
 from podd.services import billing, credit
 from podd.store import halts
 from podd.store.db import Reader
@@ -20,22 +20,22 @@ LINES = 50
 async def deposit(request: AnyRequest, data: JSONBody[DepositWish]) -> Balance:
     """Give an account credit."""
     caller, api = await known_caller_of(request), api_of(request)
-    amount = _nano(data.amount)
+    amount = from_text(data.amount)
     left = await api.podd.store.write(
         credit.deposit, api.podd, caller, data.account, amount, data.text, data.key, api.now
     )
-    return Balance(balance=_dollars(left))
+    return Balance(balance=exact(left))
 
 
 @post("/operator/v1/credit/corrections", status_code=201)
 async def correct(request: AnyRequest, data: JSONBody[CorrectionWish]) -> Balance:
     """Set right what went wrong."""
     caller, api = await known_caller_of(request), api_of(request)
-    amount = _nano(data.amount)
+    amount = from_text(data.amount)
     left = await api.podd.store.write(
         credit.correct, caller, data.account, amount, data.reason, data.key, api.now
     )
-    return Balance(balance=_dollars(left))
+    return Balance(balance=exact(left))
 
 
 @get("/operator/v1/credit/{account:str}")
@@ -56,8 +56,8 @@ def _statement(db: Reader, caller: Caller, account: str) -> Statement:
     return Statement(
         account=found.id,
         email=found.email,
-        balance=_dollars(balance),
-        hourly=_dollars(billing.hourly(db, found.id)),
+        balance=exact(balance),
+        hourly=exact(billing.hourly(db, found.id)),
         halted=halts.get(db, found.id) is not None,
         lines=[_line(posting, credit_of(found.id)) for posting in postings],
     )
@@ -67,18 +67,8 @@ def _line(posting: Posting, own: str) -> Line:
     amount = posting.amount if posting.target == own else -posting.amount
     return Line(
         at=posting.at,
-        amount=_dollars(amount),
+        amount=exact(amount),
         text=posting.text,
         resource=posting.resource,
         item=posting.item,
     )
-
-
-def _nano(dollars: str) -> int:
-    amount = nano_dollars(dollars.removeprefix("-"))
-    return -amount if dollars.startswith("-") else amount
-
-
-def _dollars(nano: int) -> str:
-    whole, rest = divmod(abs(nano), 10**9)
-    return f"{'-' if nano < 0 else ''}{whole}.{rest:09d}"

@@ -9,11 +9,13 @@ from datetime import datetime
 
 from podd.domain import ledger as books
 from podd.domain.account import Account, Caller, require
+from podd.domain.arrears import CREDIT_ADDED
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.ledger import Posting
+from podd.domain.money import prose
 from podd.domain.spending import Spent
 from podd.services.platform import BILLING, Platform
-from podd.store import accounts, ledger
+from podd.store import accounts, events, halts, ledger
 from podd.store.db import Reader, Tx
 
 MOST = 1_000_000_000 * 10**9
@@ -90,9 +92,14 @@ def _post(tx: Tx, account: str, other: str, amount: int, text: str, key: str, no
     posting = Posting(
         key=key, at=now, source=source, target=target, amount=abs(amount), text=text, account_id=found.id
     )
+    before = balance(tx, found.id)
     if ledger.post(tx, posting):
-        tx.tell("credit posted", account=found.id, amount=amount, key=key)
         tx.ring(BILLING)
+        if amount > 0:
+            halts.note_credit(tx, found.id, before)
+            events.add(tx, found.id, CREDIT_ADDED, f"{prose(amount)}: {text}", now)
+        else:
+            tx.tell("credit taken", account=found.id, amount=amount, key=key)
     return balance(tx, found.id)
 
 

@@ -95,6 +95,16 @@ def delete(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, now: int) -
     tx.ring(endpoint_bell(endpoint.id))
 
 
+def let_go_of_volume(tx: Tx, endpoint: Endpoint, why: str, now: int) -> None:
+    """Take the network volume out of an endpoint, if it has one."""
+    if endpoint.network_volume_id:
+        endpoints.change(tx, endpoint.id, network_volume_id="")
+        old_and_new = {"networkVolumeId": (endpoint.network_volume_id, "")}
+        template = templates.get(tx, endpoint.template_id)
+        assert template is not None, "endpoints keep their template from being deleted"
+        _release(tx, endpoint, differences(template, template, old_and_new), why, now)
+
+
 def release_all_with(tx: Tx, before: Template, after: Template, now: int) -> None:
     """The template changed: every endpoint made from it gets a new version."""
     for endpoint in endpoints.using_template(tx, after.id):

@@ -2,7 +2,9 @@
 
 from podd.domain import billing as rates
 from podd.domain import funds as rules
+from podd.domain.errors import NoFunds
 from podd.domain.ledger import credit
+from podd.domain.money import prose
 from podd.domain.pod import Pod
 from podd.domain.workload import Desired
 from podd.services import billing
@@ -29,9 +31,18 @@ def check_start(db: Reader, podd: Platform, pod: Pod) -> None:
     )
 
 
+def check_credit(db: Reader, podd: Platform, account_id: str) -> None:
+    """Whether the account may have more that costs something from now on. Raises NoFunds."""
+    balance = ledger.balance(db, credit(account_id))
+    if enforced(podd) and balance <= 0:
+        raise NoFunds(f"The balance is {prose(balance)}. Add credit first.")
+
+
 def may_serve(db: Reader, podd: Platform, account_id: str) -> bool:
-    """Whether the account's endpoints may have workers: its credit is not at an end."""
-    return not enforced(podd) or halts.get(db, account_id) is None
+    """Whether the account's endpoints may have workers: it has credit, and was not halted."""
+    if not enforced(podd):
+        return True
+    return ledger.balance(db, credit(account_id)) > 0 and halts.get(db, account_id) is None
 
 
 # Private

@@ -1,9 +1,10 @@
-"""The machine's clock may jump: it slept, or somebody set it. Jobs that run notice nothing of it."""
+"""The machine's clock may jump: it slept, or somebody set it. Jobs that run notice nothing of it, and
+what is to be removed for want of credit is kept as long as was said."""
 
 import structlog
 
 from podd.services.platform import Platform
-from podd.store import jobs
+from podd.store import halts, jobs
 
 log = structlog.get_logger()
 
@@ -24,4 +25,5 @@ class Timekeeper:
         if abs(jump) > self._podd.settings.limits.clock_jump_seconds * 1000:
             log.warning("the clock has jumped", milliseconds=jump)
             await self._podd.store.write(jobs.shift_times, jump, settled_from=now - passed, now=now)
+            await self._podd.store.write(halts.shift_times, jump)
         self._wall, self._monotonic = now, monotonic
