@@ -54,7 +54,7 @@ class Client:
 
     def post(self, path: str, body: BaseModel, answer: type[T]) -> T:
         """Send `body`, read `answer`. Raises ClientError."""
-        return self._ask("POST", path, body.model_dump(exclude_none=True), answer)
+        return self._ask("POST", path, body.model_dump(mode="json", exclude_none=True), answer)
 
     def get(self, path: str, answer: type[T]) -> T:
         """Read `answer`. Raises ClientError."""

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import limits
 from pydantic import (
@@ -84,6 +85,13 @@ def _rate(value: str) -> str:
         except ValueError:
             raise ValueError("write a rate such as '100 per 10 seconds', or '' for none") from None
     return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
 
 
 Dollars = Annotated[int, BeforeValidator(_dollars)]
@@ -272,6 +280,8 @@ class Rates(_Section):
     openai_at_once: AtOnce = 400
     requests: Rate = "10 per 10 seconds"
     requests_at_once: AtOnce = 2
+    voucher: Rate = "10 per hour"
+    voucher_at_once: AtOnce = 2
 
 
 class Containers(_Section):
@@ -355,8 +365,15 @@ class Billing(_Section):
     removal_notice_hours: Annotated[int, Field(ge=0)] = 24
     pod_grace_hours: Annotated[int, Field(ge=0)] = 48
     network_volume_grace_days: Annotated[int, Field(ge=0)] = 7
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    refill_pause_minutes: Positive = 60
     min_deposit: Dollars = nano_dollars("10")
     spending_limit_hour: Dollars = nano_dollars("80")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where weeks and months begin at midnight."""
+        return ZoneInfo(self.time_zone)
 
 
 class Settings(BaseSettings):

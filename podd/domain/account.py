@@ -60,6 +60,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "credit.post": _OPERATOR,
     "credit.read": _OPERATOR,
     "billing.read": _ACCOUNT,
+    "voucher.redeem": _ACCOUNT,
     "catalogue.read": _ANYONE,
     "pod.create": _ACCOUNT,
     "pod.list": _ACCOUNT,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 DEPOSITS = "operator:deposits"
 GRANTS = "operator:grants"
+REFILLS = "operator:refills"
 CORRECTIONS = "operator:corrections"
 
 

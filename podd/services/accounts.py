@@ -32,10 +32,7 @@ def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tu
 def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int) -> tuple[ApiKey, str]:
     """One more API key for an account named by id or e-mail address."""
     rules.require(caller, "key.create")
-    found = accounts.get(tx, account) or accounts.by_email(tx, account.strip().lower())
-    if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
-    return _new_key(tx, found, checked_name(name or "key"), now)
+    return _new_key(tx, named(tx, account), checked_name(name or "key"), now)
 
 
 def set_ssh_keys(tx: Tx, caller: Caller, pub_key: str) -> Account:
@@ -52,6 +49,14 @@ def change_extras(tx: Tx, caller: Caller, extras: Mapping[str, Any]) -> Account:
     known = own(tx, caller).extras
     accounts.change(tx, caller.account_id, extras={**known, **extras})
     return own(tx, caller)
+
+
+def named(db: Reader, account: str) -> Account:
+    """The account with this id or e-mail address, for the operator. Raises NotFound."""
+    found = accounts.get(db, account) or accounts.by_email(db, account.strip().lower())
+    if found is None:
+        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+    return found
 
 
 def own(db: Reader, caller: Caller) -> Account:

@@ -3,6 +3,7 @@
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
+from podd.api.credit import redeem
 from podd.api.graphql import billing, catalogue, endpoints, inputs, pods, templates, volumes
 from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
@@ -33,6 +34,13 @@ async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: I
         return accounts.change_extras(tx, context.caller, inputs.account_extras(data))
 
     return _show(context, await context.write(update))
+
+
+@mutation.field("redeemVoucher")
+async def redeem_voucher(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Call = info.context
+    await redeem(context.api, context.caller, inputs.required(input)["code"])
+    return _show(context, await context.read(accounts.own, context.caller))
 
 
 # Registry credentials
