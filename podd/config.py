@@ -368,6 +368,11 @@ class Billing(_Section):
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     refill_pause_minutes: Positive = 60
     min_deposit: Dollars = nano_dollars("10")
+    plan_discounts: Annotated[dict[Positive, Annotated[int, Field(ge=0, le=100)]], BeforeValidator(_json)] = {
+        1: 10,
+        3: 15,
+        6: 25,
+    }
     spending_limit_hour: Dollars = nano_dollars("80")
 
     @property

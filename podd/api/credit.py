@@ -10,7 +10,8 @@ from podd.domain.account import Caller
 from podd.domain.ledger import Posting
 from podd.domain.ledger import credit as credit_of
 from podd.domain.money import exact, from_text
-from podd.services import billing, credit, funding
+from podd.domain.plan import Plan
+from podd.services import billing, credit, funding, plans
 from podd.store import halts
 from podd.store.db import Reader
 from podd.wire import credit as wire
@@ -117,6 +118,18 @@ async def end_refill(request: AnyRequest, data: JSONBody[wire.AccountName]) -> w
     return wire.Done()
 
 
+@post("/operator/v1/credit/plans", status_code=201)
+async def buy_plan(request: AnyRequest, data: JSONBody[wire.PlanWishFor]) -> wire.Plan:
+    """Pay GPUs of an account a term in advance, out of its credit."""
+    return await _buy(api_of(request), await known_caller_of(request), data.account, data)
+
+
+@post("/account/v1/plans", status_code=201)
+async def buy_own_plan(request: AnyRequest, data: JSONBody[wire.PlanWish]) -> wire.Plan:
+    """The same for the caller's own account."""
+    return await _buy(api_of(request), await known_caller_of(request), None, data)
+
+
 @get("/account/v1/credit")
 async def show_own(request: AnyRequest) -> wire.Credit:
     """The caller's own."""
@@ -141,6 +154,8 @@ HANDLERS = [
     end_allowance,
     set_refill,
     end_refill,
+    buy_plan,
+    buy_own_plan,
     show_own,
     redeem_own,
 ]
@@ -159,6 +174,13 @@ async def redeem(api: Api, caller: Caller, code: str) -> int:
 # Private
 
 
+async def _buy(api: Api, caller: Caller, account: str | None, data: wire.PlanWish) -> wire.Plan:
+    bought = await api.podd.store.write(
+        plans.buy, api.podd, caller, account, data.gpu_type, data.count, data.months, data.key, api.now
+    )
+    return _plan(bought)
+
+
 def _credit(db: Reader, caller: Caller, account: str | None) -> wire.Credit:
     found, balance, postings = credit.statement(db, caller, account, LINES)
     refill = funding.refill_of(db, found.id)
@@ -170,6 +192,7 @@ def _credit(db: Reader, caller: Caller, account: str | None) -> wire.Credit:
         halted=halts.get(db, found.id) is not None,
         allowances=[_allowance(allowance) for allowance in funding.allowances(db, found.id)],
         refill=_refill(refill) if refill else None,
+        plans=[_plan(plan) for plan in plans.of_account(db, found.id)],
         lines=[_line(posting, credit_of(found.id)) for posting in postings],
     )
 
@@ -204,6 +227,18 @@ def _allowance(allowance: rules.Allowance) -> wire.Allowance:
         every=allowance.every,
         text=allowance.text,
         last_day=allowance.last_day,
+    )
+
+
+def _plan(plan: Plan) -> wire.Plan:
+    return wire.Plan(
+        id=plan.id,
+        gpu_type=plan.gpu_type_id,
+        count=plan.gpu_count,
+        months=plan.months,
+        price=exact(plan.price),
+        begins_at=plan.begins_at,
+        ends_at=plan.ends_at,
     )
 
 

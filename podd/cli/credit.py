@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.funding import Account, allowance, money, refill, refill_text, voucher
+from podd.cli.funding import Account, allowance, money, plan, plan_text, refill, refill_text, voucher
 from podd.cli.terminal import AsJson, Config, ask, tell
 from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish
 
@@ -19,6 +19,7 @@ credit = typer.Typer(help="What accounts have to spend, and what it went for.", 
 credit.add_typer(voucher, name="voucher")
 credit.add_typer(allowance, name="allowance")
 credit.add_typer(refill, name="refill")
+credit.add_typer(plan, name="plan")
 
 Key = Annotated[
     str, typer.Option(help="A name for this posting, which counts once however often it is sent.")
@@ -68,6 +69,8 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
         print(f"allowance {one.id}: {money(one.amount)} each {one.every}, {one.text}")
     if found.refill:
         print(f"refill: {refill_text(found.refill)}")
+    for bought in found.plans:
+        print(plan_text(bought))
     table = Table("time (UTC)", "dollars", "for", box=None, pad_edge=False)
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"

@@ -1,8 +1,10 @@
-"""podd credit voucher | allowance | refill: credit that comes without the operator's doing each time."""
+"""podd credit voucher | allowance | refill | plan: where credit comes from by itself, and what is
+paid in advance."""
 
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
+from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -18,6 +20,8 @@ from podd.wire.credit import (
     AllowanceWish,
     Done,
     NewVouchers,
+    Plan,
+    PlanWishFor,
     Refill,
     RefillWish,
     Vouchers,
@@ -28,6 +32,8 @@ from podd.wire.operator import Nothing
 voucher = typer.Typer(help="Codes that are worth credit, once each.", no_args_is_help=True)
 allowance = typer.Typer(help="Credit for each week or month.", no_args_is_help=True)
 refill = typer.Typer(help="Credit that is added when little is left.", no_args_is_help=True)
+
+plan = typer.Typer(help="GPUs that are paid for in advance.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The account.")]
 Dollars = Annotated[str, typer.Option(metavar="DOLLARS", help="For example 25 or 12.50.")]
@@ -115,6 +121,27 @@ def end_refill(account: Account, as_json: AsJson = False, config: Config = None)
     """Refill it no more by itself."""
     done = tell(config, "/operator/v1/credit/refills/end", AccountName(account=account), Done)
     print(done.model_dump_json() if as_json else "ended")
+
+
+@plan.command("buy")
+def buy_plan(
+    account: Account,
+    gpu: Annotated[str, typer.Option(metavar="TYPE", help="As `podd gpus` names it.")],
+    months: Annotated[int, typer.Option(help="1, 3 or 6.")],
+    count: Annotated[int, typer.Option(help="How many GPUs.")] = 1,
+    key: Annotated[str, typer.Option(help="A name for this purchase, which counts once.")] = "",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Pay GPUs of an account a term in advance, out of its credit."""
+    wish = PlanWishFor(account=account, gpu_type=gpu, count=count, months=months, key=key or str(uuid4()))
+    bought = tell(config, "/operator/v1/credit/plans", wish, Plan)
+    print(bought.model_dump_json() if as_json else plan_text(bought))
+
+
+def plan_text(plan: Plan) -> str:
+    until = prose_time(plan.ends_at)
+    return f"plan {plan.id}: {plan.count} x {plan.gpu_type} until {until}, {money(plan.price)}"
 
 
 def refill_text(refill: Refill) -> str:

@@ -61,6 +61,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "credit.read": _OPERATOR,
     "billing.read": _ACCOUNT,
     "voucher.redeem": _ACCOUNT,
+    "plan.buy": _ACCOUNT | _OPERATOR,
     "catalogue.read": _ANYONE,
     "pod.create": _ACCOUNT,
     "pod.list": _ACCOUNT,

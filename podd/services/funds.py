@@ -1,5 +1,7 @@
 """Whether accounts can afford what they are about to run. Only asked where `billing.mode` is enforce."""
 
+from collections.abc import Sequence
+
 from podd.domain import billing as rates
 from podd.domain import funds as rules
 from podd.domain.errors import NoFunds
@@ -9,7 +11,7 @@ from podd.domain.pod import Pod
 from podd.domain.workload import Desired
 from podd.services import billing
 from podd.services.platform import Platform
-from podd.store import halts, ledger, workloads
+from podd.store import halts, ledger, plans, workloads
 from podd.store.db import Reader
 
 
@@ -22,10 +24,12 @@ def check_start(db: Reader, podd: Platform, pod: Pod) -> None:
     if not enforced(podd):
         return
     settings, account_id = podd.settings.billing, pod.workload.account_id
+    pods = [one for one in workloads.pods_of(db, account_id) if one.workload.desired is Desired.RUNNING]
+    hourly = _running_rates(db, podd, account_id, pods)
     rules.check_start(
         balance=ledger.balance(db, credit(account_id)),
-        price=_running_rate(podd, pod),
-        hourly=_rate_of_everything(db, podd, account_id),
+        price=hourly[pod.id],
+        hourly=sum(hourly.values()) + billing.hourly(db, account_id, besides=frozenset(hourly)),
         cover_minutes=settings.start_cover_minutes,
         limit=settings.spending_limit_hour,
     )
@@ -48,14 +52,15 @@ def may_serve(db: Reader, podd: Platform, account_id: str) -> bool:
 # Private
 
 
-def _running_rate(podd: Platform, pod: Pod) -> int:
-    """What the pod costs per hour once its container runs."""
-    return sum(map(rates.hourly, billing.pod_rates(podd, pod, as_if_running=True)))
-
-
-def _rate_of_everything(db: Reader, podd: Platform, account_id: str) -> int:
-    """What the account's things cost per hour, those included that are only about to run."""
-    pods = workloads.pods_of(db, account_id)
-    wanted = [pod for pod in pods if pod.workload.desired is Desired.RUNNING]
-    others = billing.hourly(db, account_id, besides=frozenset(pod.id for pod in wanted))
-    return others + sum(_running_rate(podd, pod) for pod in wanted)
+def _running_rates(db: Reader, podd: Platform, account_id: str, pods: Sequence[Pod]) -> dict[str, int]:
+    """What these pods of an account cost per hour once their containers run."""
+    covered = billing.coverage(plans.bought(db).get(account_id, {}), pods)
+    return {
+        pod.id: sum(
+            map(
+                rates.hourly,
+                billing.pod_rates(podd, pod, as_if_running=True, covered=covered.get(pod.id, 0)),
+            )
+        )
+        for pod in pods
+    }

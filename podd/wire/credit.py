@@ -114,6 +114,31 @@ class Refill(BaseModel):
     added: str
 
 
+class PlanWish(_Body):
+    """`count` GPUs of a type, for 1, 3 or 6 months. A `key` buys once."""
+
+    gpu_type: str
+    count: int
+    months: int
+    key: Key
+
+
+class PlanWishFor(PlanWish):
+    account: str
+
+
+class Plan(BaseModel):
+    """`price` was paid in advance."""
+
+    id: str
+    gpu_type: str
+    count: int
+    months: int
+    price: str
+    begins_at: int
+    ends_at: int
+
+
 class AccountName(_Body):
     account: str
 
@@ -133,8 +158,8 @@ class Line(BaseModel):
 
 
 class Credit(BaseModel):
-    """An account's balance, what it is charged per hour now, where credit comes from by itself, and the last
-    postings, newest first."""
+    """An account's balance, what it is charged per hour now, where credit comes from by itself, its savings
+    plans, and the last postings, newest first."""
 
     account: str
     email: str
@@ -143,4 +168,5 @@ class Credit(BaseModel):
     halted: bool
     allowances: list[Allowance] = Field(default_factory=list)
     refill: Refill | None = None
+    plans: list[Plan] = Field(default_factory=list)
     lines: list[Line]

@@ -10,6 +10,7 @@ from tests.api.conftest import NewPodd
 from tests.api.served import Served
 
 EMAIL = "ada@example.org"
+UNTIL = ("--expires", "2100-01-01")
 MONEY = "{ myself { id clientBalance underBalance } }"
 
 
@@ -148,3 +149,23 @@ def test_nobody_but_the_operator_makes_vouchers_allowances_and_refills(podd: Ser
     ):
         assert podd.http.post(f"/operator/v1/credit/{path}", json=body).status_code == 403
     assert podd.http.get("/operator/v1/credit/vouchers").status_code == 403
+
+
+def test_a_plan_is_bought_by_both_and_shown_on_all_surfaces(podd: Served) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    assert run(podd, "plan", "buy", account_id, "--gpu", "NVIDIA RTX A6000", "--months", "1").startswith("1 ")
+    run(podd, "add", account_id, "2000")
+    bought = run(podd, "plan", "buy", account_id, "--gpu", "NVIDIA RTX A6000", "--months", "1")
+    assert "1 x NVIDIA RTX A6000 until 20" in bought
+    wish = {"gpu_type": "NVIDIA RTX A6000", "count": 1, "months": 3, "key": "k"}
+    made = [podd.http.post("/account/v1/plans", json=wish) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert made[0].json() == made[1].json()
+    query = "{ myself { clientBalance savingsPlans { gpuTypeId planLength upfrontCost costPerHr endTime } } }"
+    found = podd.data(query)["myself"]
+    assert sorted(plan["planLength"] for plan in found["savingsPlans"]) == ["1 month", "3 months"]
+    assert found["clientBalance"] == pytest.approx(
+        2000 - sum(plan["upfrontCost"] for plan in found["savingsPlans"])
+    )
+    assert run(podd, "show", account_id).count("plan ") == 2
+    assert podd.http.post("/account/v1/plans", json={**wish, "months": 2, "key": "l"}).status_code == 400

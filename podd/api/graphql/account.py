@@ -10,7 +10,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
-from podd.services import accounts, credit, registries, secrets
+from podd.services import accounts, credit, plans, registries, secrets
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -125,6 +125,7 @@ def _show(context: Call, account: Account) -> View:
         "apiKeys": _my_keys,
         "datacenters": catalogue.data_centers,
         "billing": billing.mine,
+        "savingsPlans": _my_plans,
         "clientBalance": _my_balance,
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
@@ -149,6 +150,13 @@ async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
 async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
     context: Call = info.context
     return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+
+
+async def _my_plans(info: GraphQLResolveInfo) -> list[View]:
+    """Those under way."""
+    context: Call = info.context
+    bought = await context.read(plans.of_account, context.caller.account_id)
+    return [views.plan_view(plan) for plan in bought if plan.ends_at > context.now]
 
 
 async def _my_balance(info: GraphQLResolveInfo) -> float:

@@ -56,16 +56,20 @@ def migrate(db: Database) -> None:
         CREATE TABLE savings_plans (
             id TEXT PRIMARY KEY,
             account_id TEXT NOT NULL REFERENCES accounts (id),
+            key TEXT NOT NULL,
             gpu_type_id TEXT NOT NULL,
             gpu_count INTEGER NOT NULL CHECK (gpu_count > 0),
             months INTEGER NOT NULL,
             price INTEGER NOT NULL,
             begins_at INTEGER NOT NULL,
             ends_at INTEGER NOT NULL,
-            over INTEGER NOT NULL DEFAULT 0
+            over INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (account_id, key)
         );
-        CREATE INDEX savings_plans_by_account ON savings_plans (account_id);
         CREATE INDEX savings_plans_under_way ON savings_plans (ends_at) WHERE over = 0;
+
+        ALTER TABLE meters ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE meters ADD COLUMN covered INTEGER NOT NULL DEFAULT 0;
 
         CREATE INDEX postings_of_credit ON postings (account_id, source, target, amount) WHERE item = '';
         """,
