@@ -356,6 +356,21 @@ class Prices(_Section):
     month_days: Positive = 30
 
 
+class SpendingStep(_Section):
+    """An account of this age that has paid so much may run `times` the spending limit."""
+
+    after_days: Annotated[int, Field(ge=0)]
+    paid: Dollars
+    times: Positive
+
+
+class WorkersStep(_Section):
+    """An account with this balance may have so many workers."""
+
+    balance: Dollars
+    workers: Positive
+
+
 class Billing(_Section):
     mode: Literal["enforce", "track", "off"] = "track"
     interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
@@ -374,6 +389,16 @@ class Billing(_Section):
         6: 25,
     }
     spending_limit_hour: Dollars = nano_dollars("80")
+    spending_limit_growth: Annotated[tuple[SpendingStep, ...], BeforeValidator(_json)] = (
+        SpendingStep.model_validate({"after_days": 30, "paid": "200", "times": 2}),
+        SpendingStep.model_validate({"after_days": 90, "paid": "1000", "times": 4}),
+    )
+    workers_by_balance: Annotated[tuple[WorkersStep, ...], BeforeValidator(_json)] = (
+        WorkersStep.model_validate({"balance": "300", "workers": 30}),
+        WorkersStep.model_validate({"balance": "500", "workers": 40}),
+        WorkersStep.model_validate({"balance": "700", "workers": 50}),
+        WorkersStep.model_validate({"balance": "900", "workers": 60}),
+    )
 
     @property
     def zone(self) -> ZoneInfo:

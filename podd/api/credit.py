@@ -1,7 +1,9 @@
 """Credit of accounts: for the operator under /operator/v1/credit, for their owners under /account/v1."""
 
-from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from typing import Annotated
+
+from litestar import MediaType, Response, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of
 from podd.api.gauge import VOUCHER
@@ -11,11 +13,14 @@ from podd.domain.ledger import Posting
 from podd.domain.ledger import credit as credit_of
 from podd.domain.money import exact, from_text
 from podd.domain.plan import Plan
+from podd.domain.statement import as_csv, as_html
 from podd.services import billing, credit, funding, plans
+from podd.services import statement as statements
 from podd.store import halts
 from podd.store.db import Reader
 from podd.wire import credit as wire
 
+Csv = Annotated[bool, QueryParameter()]
 LINES = 50
 VOUCHERS = 500
 
@@ -118,6 +123,20 @@ async def end_refill(request: AnyRequest, data: JSONBody[wire.AccountName]) -> w
     return wire.Done()
 
 
+@get("/operator/v1/credit/{account:str}/statements/{month:str}")
+async def statement(
+    request: AnyRequest, account: FromPath[str], month: FromPath[str], csv: Csv = False
+) -> Response[str]:
+    """An account's statement of a month, as in 2026-10: a page, or with `?csv=true` for spreadsheets."""
+    return await _statement(api_of(request), await known_caller_of(request), account, month, csv)
+
+
+@get("/account/v1/statements/{month:str}")
+async def own_statement(request: AnyRequest, month: FromPath[str], csv: Csv = False) -> Response[str]:
+    """The caller's own."""
+    return await _statement(api_of(request), await known_caller_of(request), None, month, csv)
+
+
 @post("/operator/v1/credit/plans", status_code=201)
 async def buy_plan(request: AnyRequest, data: JSONBody[wire.PlanWishFor]) -> wire.Plan:
     """Pay GPUs of an account a term in advance, out of its credit."""
@@ -154,6 +173,8 @@ HANDLERS = [
     end_allowance,
     set_refill,
     end_refill,
+    statement,
+    own_statement,
     buy_plan,
     buy_own_plan,
     show_own,
@@ -172,6 +193,15 @@ async def redeem(api: Api, caller: Caller, code: str) -> int:
 
 
 # Private
+
+
+async def _statement(api: Api, caller: Caller, account: str | None, month: str, csv: bool) -> Response[str]:
+    found = await api.podd.store.read(statements.of_month, api.podd, caller, account, month)
+    if csv:
+        name = f"statement-{found.month}.csv"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(as_csv(found), media_type="text/csv", headers=headers)
+    return Response(as_html(found), media_type=MediaType.HTML)
 
 
 async def _buy(api: Api, caller: Caller, account: str | None, data: wire.PlanWish) -> wire.Plan:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from podd.cli.funding import Account, allowance, money, plan, plan_text, refill, refill_text, voucher
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, read, tell
 from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish
 
 credit = typer.Typer(help="What accounts have to spend, and what it went for.", no_args_is_help=True)
@@ -76,6 +76,18 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
         table.add_row(when, line.amount, escape(line.text or f"{line.item} of {line.resource}"))
     Console(highlight=False, width=1000).print(table)
+
+
+@credit.command("statement")
+def statement(
+    account: Account,
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Which month.")],
+    csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets, instead of a page.")] = False,
+    config: Config = None,
+) -> None:
+    """Print an account's statement of a month, as HTML or CSV: what came, what was charged, what is left."""
+    place = f"/operator/v1/credit/{quote(account, safe='')}/statements/{quote(month, safe='')}"
+    print(read(config, f"{place}?csv=true" if csv else place), end="")
 
 
 # Private

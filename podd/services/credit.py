@@ -68,7 +68,7 @@ def balance(db: Reader, account_id: str) -> int:
 
 def lifetime_spending(db: Reader, account_id: str) -> int:
     """Nano-dollars the account was charged in all."""
-    return ledger.spent_in_all(db, account_id)
+    return ledger.spent_in_all(db, account_id, books.credit(account_id))
 
 
 def statement(

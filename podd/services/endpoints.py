@@ -12,7 +12,7 @@ from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
-from podd.services import volumes, workers
+from podd.services import funds, volumes, workers
 from podd.services.platform import AUTOSCALE, IMAGES, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
@@ -177,7 +177,7 @@ def _check_ports(template: Template, most: int) -> None:
 
 def _check_quota(tx: Tx, podd: Platform, account_id: str, more: int) -> None:
     """Raise Invalid when `more` workers are more than the account may have over all its endpoints."""
-    quota = podd.settings.limits.workers_quota
+    quota = funds.workers_quota(tx, podd, account_id)
     have = sum(endpoint.workers_max for endpoint in endpoints.of_account(tx, account_id))
     if more > 0 and have + more > quota:
         raise Invalid(

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from podd.domain import billing as rates
 from podd.domain import funds as rules
 from podd.domain.errors import NoFunds
-from podd.domain.ledger import credit
+from podd.domain.ledger import DEPOSITS, REFILLS, credit
 from podd.domain.money import prose
 from podd.domain.pod import Pod
 from podd.domain.workload import Desired
 from podd.services import billing
 from podd.services.platform import Platform
-from podd.store import halts, ledger, plans, workloads
+from podd.store import accounts, halts, ledger, plans, workloads
 from podd.store.db import Reader
 
 
@@ -19,7 +19,7 @@ def enforced(podd: Platform) -> bool:
     return podd.settings.billing.mode == "enforce"
 
 
-def check_start(db: Reader, podd: Platform, pod: Pod) -> None:
+def check_start(db: Reader, podd: Platform, pod: Pod, now: int) -> None:
     """Whether its account can afford this pod, which is about to run. Raises NoFunds."""
     if not enforced(podd):
         return
@@ -31,8 +31,27 @@ def check_start(db: Reader, podd: Platform, pod: Pod) -> None:
         price=hourly[pod.id],
         hourly=sum(hourly.values()) + billing.hourly(db, account_id, besides=frozenset(hourly)),
         cover_minutes=settings.start_cover_minutes,
-        limit=settings.spending_limit_hour,
+        limit=spending_limit(db, podd, account_id, now),
     )
+
+
+def spending_limit(db: Reader, podd: Platform, account_id: str, now: int) -> int:
+    """Nano-dollars an hour that all of an account's things together may cost: it grows with the account's
+    age and with what was paid for it."""
+    settings = podd.settings.billing
+    account = accounts.get(db, account_id)
+    days = (now - account.created_at) // rates.DAY_MS if account else 0
+    paid = ledger.given_by(db, account_id, (DEPOSITS, REFILLS))
+    reached = [one for one in settings.spending_limit_growth if days >= one.after_days and paid >= one.paid]
+    return settings.spending_limit_hour * max((one.times for one in reached), default=1)
+
+
+def workers_quota(db: Reader, podd: Platform, account_id: str) -> int:
+    """How many workers an account's endpoints may have in all: more with more in its balance."""
+    balance = ledger.balance(db, credit(account_id))
+    steps = podd.settings.billing.workers_by_balance
+    reached = [one.workers for one in steps if balance >= one.balance]
+    return max([podd.settings.limits.workers_quota, *reached])
 
 
 def check_credit(db: Reader, podd: Platform, account_id: str) -> None:

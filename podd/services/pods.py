@@ -120,7 +120,7 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
     _take_room(tx, podd, pod.id, room, now)
     made = _again(tx, pod.id)
-    funds.check_start(tx, podd, made)
+    funds.check_start(tx, podd, made, now)
     events.add(tx, pod.id, "created", f"created with {_gpus(count, room.type_id)}", now)
     tx.ring(RECONCILE)
     return made
@@ -202,7 +202,7 @@ def resume(
     )
     _take_room(tx, podd, pod.id, room, now)
     resumed = _again(tx, pod.id)
-    funds.check_start(tx, podd, resumed)
+    funds.check_start(tx, podd, resumed, now)
     events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
     tx.ring(RECONCILE)
     return resumed

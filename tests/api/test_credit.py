@@ -1,6 +1,7 @@
 """Credit through the operator's API and the command line, and what its owner is told when there is none."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -169,3 +170,19 @@ def test_a_plan_is_bought_by_both_and_shown_on_all_surfaces(podd: Served) -> Non
     )
     assert run(podd, "show", account_id).count("plan ") == 2
     assert podd.http.post("/account/v1/plans", json={**wish, "months": 2, "key": "l"}).status_code == 400
+
+
+def test_statements_are_for_the_operator_and_the_owner_as_page_and_sheet(podd: Served) -> None:
+    account_id = podd.data(MONEY)["myself"]["id"]
+    run(podd, "add", account_id, "25", "--text", "<b>cash</b>")
+    month = datetime.fromtimestamp(podd.clock.now() / 1000, UTC).strftime("%Y-%m")
+    page = podd.http.get(f"/account/v1/statements/{month}")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "&lt;b&gt;cash" in page.text
+    sheet = podd.http.get(f"/account/v1/statements/{month}?csv=true")
+    assert "statement-" in sheet.headers["content-disposition"]
+    shown = run(podd, "statement", account_id, "--month", month, "--csv")
+    assert shown.replace("\r\n", "\n") == "0 " + sheet.text.replace("\r\n", "\n")
+    assert run(podd, "statement", account_id, "--month", month) == f"0 {page.text}"
+    assert run(podd, "statement", account_id, "--month", "now").startswith("1 podd: 'now' is not a month")
+    assert podd.http.get(f"/operator/v1/credit/{account_id}/statements/{month}").status_code == 403

@@ -10,7 +10,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
-from podd.services import accounts, credit, plans, registries, secrets
+from podd.services import accounts, credit, funds, plans, registries, secrets
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -20,7 +20,7 @@ async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
     context: Call = info.context
     if context.caller.kind is CallerKind.ANONYMOUS:
         return None
-    return _show(context, await context.read(accounts.own, context.caller))
+    return _show(await context.read(accounts.own, context.caller))
 
 
 @mutation.field("updateUserSettings")
@@ -33,14 +33,14 @@ async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: I
             accounts.set_ssh_keys(tx, context.caller, data["pubKey"])
         return accounts.change_extras(tx, context.caller, inputs.account_extras(data))
 
-    return _show(context, await context.write(update))
+    return _show(await context.write(update))
 
 
 @mutation.field("redeemVoucher")
 async def redeem_voucher(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
     context: Call = info.context
     await redeem(context.api, context.caller, inputs.required(input)["code"])
-    return _show(context, await context.read(accounts.own, context.caller))
+    return _show(await context.read(accounts.own, context.caller))
 
 
 # Registry credentials
@@ -111,8 +111,7 @@ async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None 
 # Private
 
 
-def _show(context: Call, account: Account) -> View:
-    settings = context.podd.settings
+def _show(account: Account) -> View:
     return {
         **views.user_view(account),
         "pods": pods.mine,
@@ -130,8 +129,8 @@ def _show(context: Call, account: Account) -> View:
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
         "currentSpendPerHr": _my_spending,
-        "spendLimit": dollars(settings.billing.spending_limit_hour),
-        "maxServerlessConcurrency": settings.limits.workers_quota,
+        "spendLimit": _my_spending_limit,
+        "maxServerlessConcurrency": _my_workers_quota,
     }
 
 
@@ -150,6 +149,17 @@ async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
 async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
     context: Call = info.context
     return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+
+
+async def _my_spending_limit(info: GraphQLResolveInfo) -> float:
+    context: Call = info.context
+    account_id = context.caller.account_id
+    return dollars(await context.read(funds.spending_limit, context.podd, account_id, context.now))
+
+
+async def _my_workers_quota(info: GraphQLResolveInfo) -> int:
+    context: Call = info.context
+    return await context.read(funds.workers_quota, context.podd, context.caller.account_id)
 
 
 async def _my_plans(info: GraphQLResolveInfo) -> list[View]:
