@@ -54,25 +54,33 @@ class Client:
 
     def post(self, path: str, body: BaseModel, answer: type[T]) -> T:
         """Send `body`, read `answer`. Raises ClientError."""
-        return self._ask("POST", path, body.model_dump(exclude_none=True), answer)
+        return self._ask("POST", path, body.model_dump(mode="json", exclude_none=True), answer)
 
     def get(self, path: str, answer: type[T]) -> T:
         """Read `answer`. Raises ClientError."""
         return self._ask("GET", path, None, answer)
 
+    def text(self, path: str) -> str:
+        """Read a text. Raises ClientError."""
+        return self._send("GET", path, None).text
+
     def _ask(self, method: str, path: str, body: object, answer: type[T]) -> T:
-        try:
-            response = self._http.request(method, path, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _no_answer(self._where, error) from error
-        if not response.is_success:
-            raise ClientError(_reason(response))
+        response = self._send(method, path, body)
         try:
             return answer.model_validate_json(response.content)
         except ValidationError as error:
             raise ClientError(
                 f"What answers at {self._where} makes no sense. Is that podd, and of this version?"
             ) from error
+
+    def _send(self, method: str, path: str, body: object) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _no_answer(self._where, error) from error
+        if not response.is_success:
+            raise ClientError(_reason(response))
+        return response
 
 
 def _no_answer(where: str, error: Exception) -> ClientError:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import limits
 from pydantic import (
@@ -34,7 +35,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from podd.domain.catalogue import Catalogue, nano_dollars
+from podd.domain.catalogue import Catalogue
+from podd.domain.money import nano_dollars
 
 DEFAULT_FILE = Path("/etc/podd/podd.toml")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
@@ -83,6 +85,13 @@ def _rate(value: str) -> str:
         except ValueError:
             raise ValueError("write a rate such as '100 per 10 seconds', or '' for none") from None
     return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as Europe/Berlin") from None
 
 
 Dollars = Annotated[int, BeforeValidator(_dollars)]
@@ -279,6 +288,8 @@ class Rates(_Section):
     openai_at_once: AtOnce = 400
     requests: Rate = "10 per 10 seconds"
     requests_at_once: AtOnce = 2
+    voucher: Rate = "10 per hour"
+    voucher_at_once: AtOnce = 2
 
 
 class Containers(_Section):
@@ -353,15 +364,54 @@ class Prices(_Section):
     month_days: Positive = 30
 
 
+class SpendingStep(_Section):
+    """An account of this age that has paid so much may run `times` the spending limit."""
+
+    after_days: Annotated[int, Field(ge=0)]
+    paid: Dollars
+    times: Positive
+
+
+class WorkersStep(_Section):
+    """An account with this balance may have so many workers."""
+
+    balance: Dollars
+    workers: Positive
+
+
 class Billing(_Section):
     mode: Literal["enforce", "track", "off"] = "track"
     interval_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     start_cover_minutes: Annotated[int, Field(ge=0)] = 60
     low_cover_minutes: Annotated[int, Field(ge=0)] = 10
+    low_credit_hours: Annotated[int, Field(ge=0)] = 6
+    removal_notice_hours: Annotated[int, Field(ge=0)] = 24
     pod_grace_hours: Annotated[int, Field(ge=0)] = 48
     network_volume_grace_days: Annotated[int, Field(ge=0)] = 7
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    refill_pause_minutes: Positive = 60
     min_deposit: Dollars = nano_dollars("10")
+    plan_discounts: Annotated[dict[Positive, Annotated[int, Field(ge=0, le=100)]], BeforeValidator(_json)] = {
+        1: 10,
+        3: 15,
+        6: 25,
+    }
     spending_limit_hour: Dollars = nano_dollars("80")
+    spending_limit_growth: Annotated[tuple[SpendingStep, ...], BeforeValidator(_json)] = (
+        SpendingStep.model_validate({"after_days": 30, "paid": "200", "times": 2}),
+        SpendingStep.model_validate({"after_days": 90, "paid": "1000", "times": 4}),
+    )
+    workers_by_balance: Annotated[tuple[WorkersStep, ...], BeforeValidator(_json)] = (
+        WorkersStep.model_validate({"balance": "300", "workers": 30}),
+        WorkersStep.model_validate({"balance": "500", "workers": 40}),
+        WorkersStep.model_validate({"balance": "700", "workers": 50}),
+        WorkersStep.model_validate({"balance": "900", "workers": 60}),
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where weeks and months begin at midnight."""
+        return ZoneInfo(self.time_zone)
 
 
 class Settings(BaseSettings):

@@ -44,6 +44,7 @@ from podd.services import (
     billing,
     container_disks,
     dispatch,
+    funding,
     gpus,
     model_caches,
     pods,
@@ -238,6 +239,7 @@ async def _at_work(
 
     async def bill(now: int) -> None:
         await billing.tick(podd)
+        await funding.tick(podd, now)
         await arrears.tick(podd, now)
 
     async def look_at_volumes(now: int) -> None:

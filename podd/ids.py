@@ -49,6 +49,22 @@ def operator_key() -> str:
     return "podd_" + secrets.token_hex(24)
 
 
+VOUCHER_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's: none that are taken for another one."""
+
+
+def voucher_code() -> str:
+    """100 bits in groups people can type: ABCDE-FGHJK-MNPQR-STVWX. Only `voucher_hash` of it is kept."""
+    letters = "".join(secrets.choice(VOUCHER_LETTERS) for _ in range(20))
+    return "-".join(letters[first : first + 5] for first in range(0, 20, 5))
+
+
+def voucher_hash(code: str) -> str:
+    """However it was typed."""
+    typed = code.upper().translate(str.maketrans("OIL", "011"))
+    return key_hash("voucher " + "".join(letter for letter in typed if letter in VOUCHER_LETTERS))
+
+
 def key_hash(key: str) -> str:
     """Keys are random, so a plain hash is as strong as a slow one and can be looked up by index."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from podd import config
 from podd.config import ConfigError, Settings, catalogue, keys, load, shipped
-from podd.domain.catalogue import nano_dollars
+from podd.domain.money import nano_dollars
 
 WriteFile = Callable[[str], Path]
 

@@ -206,6 +206,20 @@ ROUTES = _table(
     POST /credit/deposits: credit.post
     POST /credit/corrections: credit.post
     GET /credit/{account}: credit.read
+    GET /credit/{account}/statements/{month}: credit.read
+    GET /credit/vouchers: credit.read
+    POST /credit/vouchers: credit.post
+    POST /credit/allowances: credit.post
+    POST /credit/allowances/{id}/end: credit.post
+    POST /credit/refills: credit.post
+    POST /credit/refills/end: credit.post
+    POST /credit/plans: plan.buy
+
+    /account/v1*
+    GET /credit: billing.read
+    GET /statements/{month}: billing.read
+    POST /vouchers: voucher.redeem
+    POST /plans: plan.buy
     """
 )
 
@@ -252,6 +266,7 @@ FIELDS = _table(
     updateRegistryAuth: registry.save
     deleteRegistryAuth: registry.save
     updateUserSettings: account.change
+    redeemVoucher: voucher.redeem
     secretCreate: secret.save
     secretDelete: secret.save
     createNetworkVolume: volume.save

@@ -1,4 +1,4 @@
-"""How often each operation of the job API is called, per endpoint and key, and how often it may be."""
+"""How often operations that are limited are called, per endpoint and key, and how often they may be."""
 
 import math
 import time
@@ -25,6 +25,9 @@ OPERATIONS = {
 }
 """The part of the path that names an operation, and the setting it obeys. Workers are never held up."""
 
+VOUCHER = "voucher"
+"""Trying to redeem one; counted by account, on whatever surface."""
+
 Key = tuple[str, str, str]
 
 
@@ -33,7 +36,7 @@ class Gauge:
 
     def __init__(self, rates: Rates) -> None:
         self._windows = MovingWindowRateLimiter(MemoryStorage())
-        names = set(OPERATIONS.values())
+        names = {*OPERATIONS.values(), VOUCHER}
         texts = {name: getattr(rates, name) for name in names}
         self._rates = {name: limits.parse(text) for name, text in texts.items() if text}
         self._most = {name: getattr(rates, f"{name}_at_once") for name in names}

@@ -10,12 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
-from podd.wire.credit import Balance, CorrectionWish, DepositWish, Statement
+from podd.cli.funding import Account, allowance, money, plan, plan_text, refill, refill_text, voucher
+from podd.cli.terminal import AsJson, Config, ask, read, tell
+from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish
 
 credit = typer.Typer(help="What accounts have to spend, and what it went for.", no_args_is_help=True)
 
-Account = Annotated[str, typer.Argument(metavar="ID|EMAIL", help="The account.")]
+credit.add_typer(voucher, name="voucher")
+credit.add_typer(allowance, name="allowance")
+credit.add_typer(refill, name="refill")
+credit.add_typer(plan, name="plan")
+
 Key = Annotated[
     str, typer.Option(help="A name for this posting, which counts once however often it is sent.")
 ]
@@ -54,12 +59,18 @@ def correct(
 @credit.command("show")
 def show(account: Account, as_json: AsJson = False, config: Config = None) -> None:
     """Show an account's balance, what it is charged per hour now, and its last postings."""
-    found = ask(config, f"/operator/v1/credit/{quote(account, safe='')}", Statement)
+    found = ask(config, f"/operator/v1/credit/{quote(account, safe='')}", Credit)
     if as_json:
         print(found.model_dump_json())
         return
     halted = ", halted for want of credit" if found.halted else ""
-    print(f"{found.email}: {_money(found.balance)}, {_money(found.hourly)} an hour{halted}")
+    print(f"{found.email}: {money(found.balance)}, {money(found.hourly)} an hour{halted}")
+    for one in found.allowances:
+        print(f"allowance {one.id}: {money(one.amount)} each {one.every}, {one.text}")
+    if found.refill:
+        print(f"refill: {refill_text(found.refill)}")
+    for bought in found.plans:
+        print(plan_text(bought))
     table = Table("time (UTC)", "dollars", "for", box=None, pad_edge=False)
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
@@ -67,12 +78,20 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
     Console(highlight=False, width=1000).print(table)
 
 
+@credit.command("statement")
+def statement(
+    account: Account,
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Which month.")],
+    csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets, instead of a page.")] = False,
+    config: Config = None,
+) -> None:
+    """Print an account's statement of a month, as HTML or CSV: what came, what was charged, what is left."""
+    place = f"/operator/v1/credit/{quote(account, safe='')}/statements/{quote(month, safe='')}"
+    print(read(config, f"{place}?csv=true" if csv else place), end="")
+
+
 # Private
 
 
 def _show_balance(found: Balance, as_json: bool) -> None:
-    print(found.model_dump_json() if as_json else f"balance {_money(found.balance)}")
-
-
-def _money(dollars: str) -> str:
-    return f"-${dollars[1:]}" if dollars.startswith("-") else f"${dollars}"
+    print(found.model_dump_json() if as_json else f"balance {money(found.balance)}")

@@ -47,6 +47,15 @@ def ask(config: Path | None, path: str, answer: type[A]) -> A:
         fail(str(error))
 
 
+def read(config: Path | None, path: str) -> str:
+    """Read a text from podd; ends the command when it does not go well."""
+    try:
+        with Client.find(settings_of(config).data_dir) as client:
+            return client.text(path)
+    except ClientError as error:
+        fail(str(error))
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     print(f"podd: {message}", file=sys.stderr)
     raise typer.Exit(code)

@@ -171,6 +171,8 @@ PERMISSIONS: dict[str, Permission] = {
     "billing.read": _account(_MONEY, _READ),
     "credit.post": _OPERATOR,
     "credit.read": _OPERATOR,
+    "voucher.redeem": _account(_MONEY, _WRITE),
+    "plan.buy": _account(_MONEY, _WRITE, _OPERATORS),
     # Pods and what they are made of
     "pod.list": _account(_USERS, _READ),
     "pod.read": _account(_USERS, _READ + _POD, _IN_PODS),

@@ -7,6 +7,7 @@ from podd.domain.meter import HOUR_MS, Rate
 POD_GPU, POD_CPU, POD_DISK, POD_VOLUME = "pod-gpu", "pod-cpu", "pod-disk", "pod-volume"
 SERVERLESS_GPU, SERVERLESS_CPU = "serverless-gpu", "serverless-cpu"
 NETWORK_VOLUME = "network-volume"
+SAVINGS_PLAN = "savings-plan"
 OF_PODS = (POD_GPU, POD_CPU, POD_DISK, POD_VOLUME)
 OF_WORKERS = (SERVERLESS_GPU, SERVERLESS_CPU)
 COMPUTE = (POD_GPU, POD_CPU, *OF_WORKERS)
@@ -31,13 +32,22 @@ class StoragePrices:
 
 
 def pod_rates(
-    prices: StoragePrices, *, hourly: int, gpus: int, disk: int, volume: int, wanted: bool, runs: bool
+    prices: StoragePrices,
+    *,
+    hourly: int,
+    gpus: int,
+    disk: int,
+    volume: int,
+    wanted: bool,
+    runs: bool,
+    covered: int = 0,
 ) -> list[Rate]:
-    """A pod's rates. `hourly` is the price of its GPUs, or of its vCPUs if it has none; `wanted`: it should
-    run; `runs`: its container does."""
+    """A pod's rates. `hourly` is the price of its GPUs, of which `covered` are paid for in advance, or of its
+    vCPUs if it has none; `wanted`: it should run; `runs`: its container does."""
     rates = []
     if runs:
-        rates.append(Rate(POD_GPU if gpus else POD_CPU, hourly, HOUR_MS))
+        compute = Rate(POD_GPU if gpus else POD_CPU, hourly, HOUR_MS)
+        rates.append(compute.covering(covered, gpus))
         rates.append(_storage(POD_DISK, prices.container_disk * disk, disk, prices))
     per_gb = prices.volume if wanted else prices.stopped_volume
     rates.append(_storage(POD_VOLUME, per_gb * volume, volume, prices))
@@ -60,7 +70,8 @@ def volume_rates(prices: StoragePrices, size: int) -> list[Rate]:
 
 def hourly(rate: Rate) -> int:
     """Nano-dollars per hour, rounded up: for asking whether an account can afford it."""
-    return -(-rate.amount * HOUR_MS // rate.period)
+    part, whole = rate.to_pay
+    return -(-rate.amount * part * HOUR_MS // (rate.period * whole))
 
 
 # Private

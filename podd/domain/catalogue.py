@@ -8,11 +8,11 @@ operator's prices are laid over it with `with_prices`. Cards it does not know ar
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
 from podd.domain.errors import Invalid
 from podd.domain.gpu import Gpu
+from podd.domain.money import nano_dollars
 from podd.domain.words import comma_list, whole_number
 
 
@@ -195,19 +195,6 @@ class Catalogue:
 
     def _priced(self, gpu_type: GpuType) -> GpuType:
         return replace(gpu_type, **self.prices.get(gpu_type.id, {}))  # type: ignore[arg-type]
-
-
-def nano_dollars(amount: str | Decimal) -> int:
-    """'0.34' -> 340000000, exactly. Raises ValueError for anything that is not a plain amount >= 0."""
-    try:
-        nanos = Decimal(amount) * 10**9
-    except InvalidOperation:
-        raise ValueError(f"{amount!r} is not an amount of dollars such as '0.34'") from None
-    if not nanos.is_finite() or nanos < 0:
-        raise ValueError(f"{amount} is not an amount of dollars such as '0.34'")
-    if nanos != int(nanos):
-        raise ValueError(f"{amount} has more than nine decimals")
-    return int(nanos)
 
 
 def display_name(type_id: str) -> str:

@@ -1,6 +1,7 @@
 """Whether an account can afford what it runs. Amounts in nano-dollars, rates in these per hour. Pure."""
 
 from podd.domain.errors import NoFunds
+from podd.domain.money import prose
 
 
 def covers(balance: int, hourly: int, minutes: int) -> bool:
@@ -12,16 +13,9 @@ def check_start(*, balance: int, price: int, hourly: int, cover_minutes: int, li
     """Raise NoFunds unless something of `price` may start, with which the account's things come to `hourly`
     in all: within its spending limit, and with a balance that covers the new one for a while."""
     if hourly > limit:
-        raise NoFunds(
-            f"Renting this pod would put you over your current spending limit (${_dollars(limit)}/hr)"
-        )
+        raise NoFunds(f"Renting this pod would put you over your current spending limit ({prose(limit)}/hr)")
     if not covers(balance, price, cover_minutes):
         raise NoFunds(
-            f"The balance of ${_dollars(balance)} does not cover {cover_minutes} minutes of this pod, "
-            f"which costs ${_dollars(price)} an hour. Add credit, or take something smaller or a spot pod."
+            f"The balance of {prose(balance)} does not cover {cover_minutes} minutes of this pod, "
+            f"which costs {prose(price)} an hour. Add credit, or take something smaller or a spot pod."
         )
-
-
-def _dollars(nano: int) -> str:
-    text = f"{nano / 10**9:.4f}".rstrip("0")
-    return text + "0" * max(2 - len(text.partition(".")[2]), 0)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 DEPOSITS = "operator:deposits"
 GRANTS = "operator:grants"
+REFILLS = "operator:refills"
+PLANS = "savings-plans"
 CORRECTIONS = "operator:corrections"
 
 

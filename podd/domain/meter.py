@@ -28,13 +28,25 @@ class Moment:
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What an item costs: `amount` nano-dollars for each `period` milliseconds, counted in steps of `step`
-    milliseconds of which each one begun counts whole. `size` in GB, of what has one."""
+    milliseconds of which each one begun counts whole. `size` in GB, of what has one. Of
+    `gpus` that it is for, `covered` are paid for already; both 0 where none is."""
 
     item: str
     amount: int
     period: int
     step: int = 1
     size: int = 0
+    gpus: int = 0
+    covered: int = 0
+
+    def covering(self, covered: int, gpus: int) -> "Rate":
+        """The same with so many of its GPUs paid for."""
+        return replace(self, gpus=gpus if covered else 0, covered=covered)
+
+    @property
+    def to_pay(self) -> tuple[int, int]:
+        """The part of the amount that is charged, as numerator and denominator."""
+        return (self.gpus - self.covered, self.gpus) if self.gpus else (1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +75,9 @@ class Charge:
 def price(rate: Rate, used: int) -> int:
     """What `used` milliseconds come to, in nano-dollars, rounded once: halves up."""
     counted = -(-used // rate.step) * rate.step
-    return (2 * rate.amount * counted + rate.period) // (2 * rate.period)
+    part, whole = rate.to_pay
+    period = rate.period * whole
+    return (2 * rate.amount * part * counted + period) // (2 * period)
 
 
 def elapsed(meter: Meter, now: Moment) -> int:

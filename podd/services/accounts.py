@@ -81,6 +81,14 @@ def change_extras(tx: Tx, caller: Caller, extras: Mapping[str, Any]) -> Account:
     return own(tx, caller)
 
 
+def named(db: Reader, account: str) -> Account:
+    """The account with this id or e-mail address, for the operator. Raises NotFound."""
+    found = accounts.get(db, account) or accounts.by_email(db, account.strip().lower())
+    if found is None:
+        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+    return found
+
+
 def own(db: Reader, caller: Caller) -> Account:
     """The caller's account."""
     rules.require(caller, "account.read")

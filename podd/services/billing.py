@@ -3,14 +3,18 @@
 A change of any of them is followed at the end of the verb that makes it (`keep_up`), so that no verb has to
 think of it. The tick reads all meters, and sets right those that do not fit what they measure: after a change
 of prices, of the mode, or of podd itself.
+
+Of an account's pods those that have run longest have their GPUs paid by its savings plans. Before anything is
+read, plans whose time is over are ended in the meters, at their very end.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from podd.domain import billing as rules
 from podd.domain import ledger as books
 from podd.domain import meter as meters_
+from podd.domain import plan as plan_rules
 from podd.domain.billing import StoragePrices
 from podd.domain.ledger import Posting
 from podd.domain.meter import Charge, Moment, Rate
@@ -18,7 +22,7 @@ from podd.domain.pod import Pod
 from podd.domain.volume import NetworkVolume
 from podd.domain.workload import Desired, Kind, Phase, Workload
 from podd.services.platform import Platform
-from podd.store import endpoints, gpus, ledger, meters, volumes, workloads
+from podd.store import endpoints, events, gpus, ledger, meters, plans, volumes, workloads
 from podd.store.db import Reader, Tx
 from podd.store.meters import Open, Resource
 
@@ -39,12 +43,17 @@ class Standing:
 
 def keep_up(tx: Tx, podd: Platform) -> None:
     """Charge what this verb changed for what it is now."""
+    end_plans(tx, podd.moment())
     for table, key in sorted(tx.changed):
         match table:
             case "workloads" | "pods":
                 _follow_workload(tx, podd, key)
             case "endpoints":
                 _follow_crew(tx, podd, key)
+            case "savings_plans":
+                plan = plans.get(tx, key)
+                assert plan is not None, "plans are kept"
+                _follow_pods(tx, podd, plan.account_id, {}, podd.moment())
             case "network_volumes":
                 volume = volumes.get(tx, key)
                 _follow(tx, key, _of_volume(podd, volume) if volume else None, podd.moment())
@@ -62,8 +71,26 @@ async def tick(podd: Platform) -> None:
 
 def read(tx: Tx, now: Moment, meter_ids: Sequence[int]) -> None:
     """Charge what these meters show."""
-    for open_ in meters.some(tx, meter_ids):
+    for open_ in meters.some(tx, [*meter_ids, *end_plans(tx, now)]):
         _read(tx, open_, now)
+
+
+def end_plans(tx: Tx, now: Moment) -> list[int]:
+    """From the end of a plan on, its GPUs are charged: the meters that begin with that."""
+    begun = []
+    for plan in plans.ending(tx, now.wall):
+        plans.note_over(tx, plan.id)
+        events.add(tx, plan.account_id, "plan ended", f"{plan.gpu_count} x {plan.gpu_type_id}", now.wall)
+        open_ = meters.covered(tx, plan.account_id, plan.gpu_type_id)
+        bought = plans.bought(tx).get(plan.account_id, {}).get(plan.gpu_type_id, 0)
+        too_many = sum(one.meter.rate.covered for one in open_) - bought
+        for one in open_:
+            lost = min(one.meter.rate.covered, max(too_many, 0))
+            too_many -= lost
+            if lost:
+                at = now.at(plan.ends_at) if one.meter.read_at.boot == now.boot else now
+                begun.append(_uncover(tx, one, lost, at))
+    return begun
 
 
 def misfits(db: Reader, podd: Platform) -> list[str]:
@@ -80,13 +107,22 @@ def misfits(db: Reader, podd: Platform) -> list[str]:
 def set_right(tx: Tx, podd: Platform, resource_ids: Sequence[str]) -> None:
     """Let the meters of these resources fit from now on."""
     now = podd.moment()
+    end_plans(tx, now)
     standings = {standing.resource.id: replace(standing, began=now) for standing in _everything(tx, podd)}
     for resource_id in resource_ids:
         _follow(tx, resource_id, standings.get(resource_id), now)
 
 
-def pod_rates(podd: Platform, pod: Pod, *, as_if_running: bool = False) -> list[Rate]:
-    """What a pod costs as it is, or once its container runs."""
+def coverage(bought: Mapping[str, int], pods: Iterable[Pod]) -> dict[str, int]:
+    """How many GPUs of which of an account's pods are paid for by its savings plans, which have `bought` so
+    many of each type: first of those that have run longest. Spot pods have their own price."""
+    fitting = [pod for pod in pods if bought and pod.gpu_count and not pod.spot]
+    fitting.sort(key=lambda pod: (not _runs(pod.workload), pod.workload.started_at or 0, pod.id))
+    return plan_rules.shared_out(bought, [(pod.id, pod.gpu_type_id, pod.gpu_count) for pod in fitting])
+
+
+def pod_rates(podd: Platform, pod: Pod, *, as_if_running: bool = False, covered: int = 0) -> list[Rate]:
+    """What a pod costs as it is, or once its container runs, with so many GPUs covered by plans."""
     workload = pod.workload
     if podd.settings.billing.mode == "off" or workload.desired is Desired.TERMINATED:
         return []
@@ -98,6 +134,7 @@ def pod_rates(podd: Platform, pod: Pod, *, as_if_running: bool = False) -> list[
         volume=workload.needs.volume,
         wanted=workload.desired is Desired.RUNNING,
         runs=as_if_running or _runs(workload),
+        covered=covered,
     )
 
 
@@ -147,8 +184,7 @@ def _follow_workload(tx: Tx, podd: Platform, workload_id: str) -> None:
     if workload is None:
         _follow(tx, workload_id, None, podd.moment())
     elif workload.kind is Kind.POD:
-        pod = workloads.pod(tx, workload_id)
-        _follow(tx, workload_id, _of_pod(podd, pod) if pod else None, podd.moment())
+        _follow_pod(tx, podd, workload)
     else:
         worker = workloads.worker(tx, workload_id)
         if worker is None or workload.desired is Desired.TERMINATED:
@@ -156,6 +192,26 @@ def _follow_workload(tx: Tx, podd: Platform, workload_id: str) -> None:
             _follow(tx, workload_id, None, ended)
         if worker is not None:
             _follow_crew(tx, podd, worker.endpoint_id)
+
+
+def _follow_pod(tx: Tx, podd: Platform, workload: Workload) -> None:
+    """A pod, and the account's others: what plans paid for it goes to the next one, from its very end on."""
+    bought = plans.bought(tx).get(workload.account_id, {})
+    pod = workloads.pod(tx, workload.id)
+    if pod is None or not bought:
+        _follow(tx, workload.id, _of_pod(podd, pod) if pod else None, podd.moment())
+    if bought:
+        _began, ended = _span(podd, workload)
+        _follow_pods(tx, podd, workload.account_id, {workload.id: podd.moment()}, ended)
+
+
+def _follow_pods(
+    tx: Tx, podd: Platform, account_id: str, since: Mapping[str, Moment], otherwise: Moment
+) -> None:
+    """All of an account's pods, each as it is since then."""
+    pods = workloads.pods_of(tx, account_id)
+    for standing in _of_pods(podd, pods, plans.bought(tx).get(account_id, {})):
+        _follow(tx, standing.resource.id, standing, since.get(standing.resource.id, otherwise))
 
 
 def _follow_crew(tx: Tx, podd: Platform, endpoint_id: str) -> None:
@@ -180,6 +236,13 @@ def _follow(tx: Tx, resource_id: str, standing: Standing | None, now: Moment) ->
     for rate in wanted.values():
         assert standing is not None
         meters.open_(tx, standing.resource, rate, since.get(rate.item, standing.began))
+
+
+def _uncover(tx: Tx, open_: Open, gpus: int, at: Moment) -> int:
+    """So many of its GPUs are to be paid for from then on, by a meter that begins there."""
+    rate = open_.meter.rate
+    since = _close(tx, open_, at)
+    return meters.open_(tx, open_.resource, rate.covering(rate.covered - gpus, rate.gpus), since)
 
 
 def _close(tx: Tx, open_: Open, at: Moment) -> Moment:
@@ -216,21 +279,36 @@ def _posting(open_: Open, charge: Charge) -> Posting:
 
 
 def _everything(db: Reader, podd: Platform) -> Iterator[Standing]:
-    for pod in workloads.every_pod(db):
-        yield _of_pod(podd, pod)
+    bought = plans.bought(db)
+    for account_id, pods in _by_account(workloads.every_pod(db)).items():
+        yield from _of_pods(podd, pods, bought.get(account_id, {}))
     for endpoint_id in endpoints.with_workers(db):
         yield from _crew(db, podd, endpoint_id)
     for volume in volumes.every(db):
         yield _of_volume(podd, volume)
 
 
-def _of_pod(podd: Platform, pod: Pod) -> Standing:
+def _by_account(pods: Iterable[Pod]) -> dict[str, list[Pod]]:
+    found: dict[str, list[Pod]] = {}
+    for pod in pods:
+        found.setdefault(pod.workload.account_id, []).append(pod)
+    return found
+
+
+def _of_pods(podd: Platform, pods: Sequence[Pod], bought: Mapping[str, int]) -> Iterator[Standing]:
+    """An account's pods."""
+    covered = coverage(bought, (pod for pod in pods if _runs(pod.workload)))
+    for pod in pods:
+        yield _of_pod(podd, pod, covered.get(pod.id, 0))
+
+
+def _of_pod(podd: Platform, pod: Pod, covered: int = 0) -> Standing:
     resource = Resource(
         id=pod.id,
         account_id=pod.workload.account_id,
         gpu_type_id=pod.gpu_type_id if pod.gpu_count else pod.cpu_flavor_id,
     )
-    return Standing(resource, tuple(pod_rates(podd, pod)), *_span(podd, pod.workload))
+    return Standing(resource, tuple(pod_rates(podd, pod, covered=covered)), *_span(podd, pod.workload))
 
 
 def _of_volume(podd: Platform, volume: NetworkVolume) -> Standing:

@@ -9,11 +9,14 @@ from datetime import datetime
 
 from podd.domain import ledger as books
 from podd.domain.account import Account, Caller, require
-from podd.domain.errors import Invalid, NotFound
+from podd.domain.arrears import CREDIT_ADDED
+from podd.domain.errors import Invalid
 from podd.domain.ledger import Posting
+from podd.domain.money import prose
 from podd.domain.spending import Spent
+from podd.services import accounts
 from podd.services.platform import BILLING, Platform
-from podd.store import accounts, ledger
+from podd.store import events, halts, ledger
 from podd.store.db import Reader, Tx
 
 MOST = 1_000_000_000 * 10**9
@@ -28,7 +31,7 @@ def deposit(
     require(caller, "credit.post")
     least = podd.settings.billing.min_deposit
     if not least <= amount <= MOST:
-        raise Invalid(f"A deposit is at least ${least / 10**9:g}.")
+        raise Invalid(f"A deposit is at least {prose(least)}.")
     return _post(tx, account, books.DEPOSITS, amount, text or "deposit", f"deposit:{key}", now)
 
 
@@ -43,6 +46,21 @@ def correct(tx: Tx, caller: Caller, account: str, amount: int, reason: str, key:
     return _post(tx, account, books.CORRECTIONS, amount, reason.strip(), f"correction:{key}", now)
 
 
+def give(tx: Tx, account_id: str, source: str, amount: int, text: str, key: str, at: int, now: int) -> None:
+    """Post credit from `source` as of `at`, once for each key, and let its owner know."""
+    before, own = balance(tx, account_id), books.credit(account_id)
+    if ledger.post(tx, _posting(account_id, source, own, amount, text, key, at)):
+        halts.note_credit(tx, account_id, before)
+        events.add(tx, account_id, CREDIT_ADDED, f"{prose(amount)}: {text}", now)
+        tx.ring(BILLING)
+
+
+def check_amount(amount: int, what: str) -> None:
+    """Raise Invalid unless it can be given."""
+    if not 0 < amount <= MOST:
+        raise Invalid(f"{what} is an amount above zero, and at most {prose(MOST)}.")
+
+
 def balance(db: Reader, account_id: str) -> int:
     """Nano-dollars an account has left; below zero is what it owes."""
     return ledger.balance(db, books.credit(account_id))
@@ -50,14 +68,25 @@ def balance(db: Reader, account_id: str) -> int:
 
 def lifetime_spending(db: Reader, account_id: str) -> int:
     """Nano-dollars the account was charged in all."""
-    return ledger.spent_in_all(db, account_id)
+    return ledger.spent_in_all(db, account_id, books.credit(account_id))
 
 
-def statement(db: Reader, caller: Caller, account: str, limit: int) -> tuple[Account, int, list[Posting]]:
-    """An account with its balance and its last postings, newest first. Raises NotFound."""
-    require(caller, "credit.read")
-    found = _account(db, account)
+def statement(
+    db: Reader, caller: Caller, account: str | None, limit: int
+) -> tuple[Account, int, list[Posting]]:
+    """An account, as in `of_account`, with its balance and its last postings, newest first."""
+    found = of_account(db, caller, account)
     return found, balance(db, found.id), ledger.of_account(db, found.id, limit)
+
+
+def of_account(db: Reader, caller: Caller, account: str | None) -> Account:
+    """The account with this id or e-mail address, which only the operator may name; None: the caller's own.
+    Raises NotFound."""
+    if account is not None:
+        require(caller, "credit.read")
+        return accounts.named(db, account)
+    require(caller, "billing.read")
+    return accounts.own(db, caller)
 
 
 def spent(db: Reader, caller: Caller, begin: datetime, end: datetime, items: Iterable[str]) -> list[Spent]:
@@ -84,20 +113,16 @@ def check_books(db: Reader) -> list[str]:
 
 
 def _post(tx: Tx, account: str, other: str, amount: int, text: str, key: str, now: int) -> int:
-    found = _account(tx, account)
-    own = books.credit(found.id)
-    source, target = (other, own) if amount > 0 else (own, other)
-    posting = Posting(
-        key=key, at=now, source=source, target=target, amount=abs(amount), text=text, account_id=found.id
-    )
-    if ledger.post(tx, posting):
-        tx.tell("credit posted", account=found.id, amount=amount, key=key)
+    found = accounts.named(tx, account)
+    if amount > 0:
+        give(tx, found.id, other, amount, text, key, now, now)
+    elif ledger.post(tx, _posting(found.id, books.credit(found.id), other, -amount, text, key, now)):
+        tx.tell("credit taken", account=found.id, amount=amount, key=key)
         tx.ring(BILLING)
     return balance(tx, found.id)
 
 
-def _account(db: Reader, account: str) -> Account:
-    found = accounts.get(db, account) or accounts.by_email(db, account.strip().lower())
-    if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
-    return found
+def _posting(account_id: str, source: str, target: str, amount: int, text: str, key: str, at: int) -> Posting:
+    return Posting(
+        key=key, at=at, source=source, target=target, amount=amount, text=text, account_id=account_id
+    )

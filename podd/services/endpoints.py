@@ -12,7 +12,7 @@ from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
-from podd.services import model_caches, volumes, workers
+from podd.services import funds, model_caches, volumes, workers
 from podd.services.platform import AUTOSCALE, IMAGES, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
@@ -94,6 +94,16 @@ def delete(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, now: int) -
     endpoints.delete(tx, endpoint.id)
     templates.delete_parts_of(tx, endpoint.id)
     tx.ring(endpoint_bell(endpoint.id))
+
+
+def let_go_of_volume(tx: Tx, endpoint: Endpoint, why: str, now: int) -> None:
+    """Take the network volume out of an endpoint, if it has one."""
+    if endpoint.network_volume_id:
+        endpoints.change(tx, endpoint.id, network_volume_id="")
+        old_and_new = {"networkVolumeId": (endpoint.network_volume_id, "")}
+        template = templates.get(tx, endpoint.template_id)
+        assert template is not None, "endpoints keep their template from being deleted"
+        _release(tx, endpoint, differences(template, template, old_and_new), why, now)
 
 
 def release_all_with(tx: Tx, before: Template, after: Template, now: int) -> None:
@@ -179,7 +189,7 @@ def _check_ports(template: Template, most: int) -> None:
 
 def _check_quota(tx: Tx, podd: Platform, account_id: str, more: int) -> None:
     """Raise Invalid when `more` workers are more than the account may have over all its endpoints."""
-    quota = podd.settings.limits.workers_quota
+    quota = funds.workers_quota(tx, podd, account_id)
     have = sum(endpoint.workers_max for endpoint in endpoints.of_account(tx, account_id))
     if more > 0 and have + more > quota:
         raise Invalid(

@@ -120,7 +120,7 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
     _take_room(tx, podd, pod.id, room, now)
     made = _again(tx, pod.id)
-    funds.check_start(tx, podd, made)
+    funds.check_start(tx, podd, made, now)
     events.add(tx, pod.id, "created", f"created with {_gpus(count, room.type_id)}", now)
     tx.ring(RECONCILE)
     return made
@@ -202,7 +202,7 @@ def resume(
     )
     _take_room(tx, podd, pod.id, room, now)
     resumed = _again(tx, pod.id)
-    funds.check_start(tx, podd, resumed)
+    funds.check_start(tx, podd, resumed, now)
     events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
     tx.ring(RECONCILE)
     return resumed
@@ -293,13 +293,18 @@ def halt(tx: Tx, podd: Platform, pod: Pod, reason: str, now: int) -> None:
         events.add(tx, pod.id, "stopped", reason, now)
 
 
+def discard(tx: Tx, podd: Platform, pod: Pod, now: int) -> None:
+    """Terminate a pod on podd's own account, locked or not."""
+    grace = podd.settings.limits.stop_grace_seconds
+    _halt(tx, pod.id, Desired.TERMINATED, f"Terminated by {BY_PODD}", "", grace, now)
+    workloads.unpublish(tx, pod.id)
+
+
 def tick(tx: Tx, podd: Platform, now: int) -> None:
     """Stop and terminate the pods whose time has come."""
     for pod in workloads.pods_due(tx, now):
-        grace = podd.settings.limits.stop_grace_seconds
         if pod.terminate_after is not None and pod.terminate_after <= now:
-            _halt(tx, pod.id, Desired.TERMINATED, f"Terminated by {BY_PODD}", "", grace, now)
-            workloads.unpublish(tx, pod.id)
+            discard(tx, podd, pod, now)
             continue
         workloads.change_pod(tx, pod.id, stop_after=None)
         halt(tx, podd, pod, "It was to be stopped at this time.", now)

@@ -1,10 +1,10 @@
 """The machine's clock may jump: it slept, or somebody set it. Jobs that run and containers that start notice
-nothing of it."""
+nothing of it, and what is to be removed for want of credit is kept as long as was said."""
 
 import structlog
 
 from podd.services.platform import Platform
-from podd.store import jobs, workloads
+from podd.store import halts, jobs, workloads
 from podd.store.db import Tx
 
 log = structlog.get_logger()
@@ -32,3 +32,4 @@ class Timekeeper:
 def _shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
     jobs.shift_times(tx, by, settled_from=settled_from, now=now)
     workloads.shift_times(tx, by, settled_from=settled_from, now=now)
+    halts.shift_times(tx, by)

@@ -9,7 +9,7 @@ from podd.domain.account import Caller, require
 from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.template import checked_name
 from podd.domain.volume import NetworkVolume
-from podd.services import capacity
+from podd.services import capacity, funds
 from podd.services.platform import GROW, SWEEP, Platform
 from podd.store import endpoints, volumes, workloads
 from podd.store.db import Reader, Tx
@@ -48,11 +48,13 @@ def create(
     data_center: str | None,
     now: int,
 ) -> NetworkVolume:
-    """A new volume. Raises Invalid, also for a data centre that is not this machine's, and NoCapacity."""
+    """A new volume. Raises Invalid, also for a data centre that is not this machine's, NoFunds,
+    and NoCapacity."""
     require(caller, "volume.save")
     here = podd.settings.machine.data_center_id
     if data_center and data_center.upper() != here:
         raise Invalid(f"There is no data center {data_center!r}; the only one is {here}.")
+    funds.check_credit(tx, podd, caller.account_id)
     checked = rules.checked_size(size)
     capacity.check_disk(tx, podd, volume=checked)
     volume = NetworkVolume(
@@ -70,12 +72,15 @@ def create(
 def change(
     tx: Tx, podd: Platform, caller: Caller, volume_id: str, name: str | None, size: int | None
 ) -> NetworkVolume:
-    """Rename a volume or let it grow, also while it is mounted. Raises NotFound, Invalid, NoCapacity."""
+    """Rename a volume or let it grow, also while it is mounted. Raises NotFound, Invalid, NoFunds,
+    NoCapacity."""
     found = own(tx, caller, volume_id, "save")
     if name is not None:
         volumes.change(tx, found.id, name=checked_name(name))
     if size is not None:
         checked = rules.checked_size(size, found.size)
+        if checked > found.size:
+            funds.check_credit(tx, podd, caller.account_id)
         capacity.check_disk(tx, podd, volume=checked - found.size)
         volumes.change(tx, found.id, size=checked, retry_at=0)
         tx.ring(GROW)
@@ -97,6 +102,11 @@ def delete(
         raise Conflict(
             f"This network volume is in use by {len(users)} pod(s) or worker(s); terminate them first."
         )
-    volumes.mark_deleted(tx, found.id, now)
-    tx.tell("network volume deleted", volume=found.id)
+    discard(tx, found, now)
+
+
+def discard(tx: Tx, volume: NetworkVolume, now: int) -> None:
+    """Delete a volume that nothing uses; its files go once no container can have them open."""
+    volumes.mark_deleted(tx, volume.id, now)
+    tx.tell("network volume deleted", volume=volume.id)
     tx.ring(SWEEP)

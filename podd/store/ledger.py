@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from podd.domain.ledger import Posting
 from podd.domain.spending import Spent
+from podd.domain.statement import Charged, Moved
 from podd.store.db import Reader, Tx
 
 
@@ -66,11 +67,69 @@ def spent(db: Reader, account_id: str, begin: int, end: int, items: Iterable[str
     return [Spent(**row) for row in rows]
 
 
-def spent_in_all(db: Reader, account_id: str) -> int:
-    """All charges of an account."""
+# A charge is written with the end of its time: what ended with the month belongs to it. All else that
+# happened at the first moment of a month belongs to that month.
+_BEFORE = "(item <> '' AND at <= :at OR item = '' AND at < :at)"
+_OF_MONTH = {
+    "charges": "item <> '' AND at > :begin AND at <= :end",
+    "others": "item = '' AND at >= :begin AND at < :end",
+}
+
+
+def balance_at(db: Reader, account_id: str, own: str, at: int) -> int:
+    """What an account had at the beginning of the month that begins at that time."""
     return int(
-        db.value("SELECT SUM(amount) FROM postings WHERE account_id = ? AND item <> ''", (account_id,)) or 0
+        db.value(
+            "SELECT SUM(CASE WHEN target = :own THEN amount ELSE -amount END) FROM postings "
+            f"WHERE account_id = :account AND {_BEFORE}",
+            {"account": account_id, "own": own, "at": at},
+        )
+        or 0
     )
+
+
+def moved(db: Reader, account_id: str, own: str, begin: int, end: int) -> list[Moved]:
+    """All but charges, in the order of time."""
+    rows = db.rows(
+        "SELECT at, CASE WHEN target = :own THEN amount ELSE -amount END AS amount, text FROM postings "
+        f"WHERE account_id = :account AND {_OF_MONTH['others']} ORDER BY at, number",
+        {"account": account_id, "own": own, "begin": begin, "end": end},
+    )
+    return [Moved(**row) for row in rows]
+
+
+def charged(db: Reader, account_id: str, begin: int, end: int) -> list[Charged]:
+    """Charges, by item and resource."""
+    rows = db.rows(
+        "SELECT item, resource, group_id AS 'group', gpu_type_id, SUM(amount) AS amount, "
+        f"SUM(lasted) AS lasted FROM postings WHERE account_id = :account AND {_OF_MONTH['charges']} "
+        "GROUP BY item, resource, group_id, gpu_type_id ORDER BY item, resource, gpu_type_id",
+        {"account": account_id, "begin": begin, "end": end},
+    )
+    return [Charged(**row) for row in rows]
+
+
+def given_by(db: Reader, account_id: str, sources: Iterable[str]) -> int:
+    """What an account was given from these accounts of the ledger; over an index that has no charges."""
+    names = tuple(sources)
+    marks = ", ".join("?" * len(names))
+    return int(
+        db.value(
+            f"SELECT SUM(amount) FROM postings WHERE account_id = ? AND item = '' AND source IN ({marks})",
+            (account_id, *names),
+        )
+        or 0
+    )
+
+
+def spent_in_all(db: Reader, account_id: str, own: str) -> int:
+    """All charges of an account: what it was given, less what is left. So old charges need not be read."""
+    given = db.value(
+        "SELECT SUM(CASE WHEN target = ?2 THEN amount ELSE -amount END) FROM postings "
+        "WHERE account_id = ?1 AND item = ''",
+        (account_id, own),
+    )
+    return int(given or 0) - balance(db, own)
 
 
 def of_account(db: Reader, account_id: str, limit: int = 100) -> list[Posting]:

@@ -24,7 +24,8 @@ class Open:
     meter: Meter
 
 
-def open_(tx: Tx, resource: Resource, rate: Rate, at: Moment) -> None:
+def open_(tx: Tx, resource: Resource, rate: Rate, at: Moment) -> int:
+    """Begin a meter; its id."""
     tx.insert(
         "meters",
         {
@@ -37,6 +38,8 @@ def open_(tx: Tx, resource: Resource, rate: Rate, at: Moment) -> None:
             "period": rate.period,
             "step": rate.step,
             "size": rate.size,
+            "gpus": rate.gpus,
+            "covered": rate.covered,
             "opened_at": at.wall,
             "wall": at.wall,
             "steady": at.steady,
@@ -45,6 +48,7 @@ def open_(tx: Tx, resource: Resource, rate: Rate, at: Moment) -> None:
             "charged": 0,
         },
     )
+    return int(tx.value("SELECT last_insert_rowid()"))
 
 
 def change(tx: Tx, meter: Meter) -> None:
@@ -68,6 +72,15 @@ def of_account(db: Reader, account_id: str) -> list[Open]:
     return [_open(row) for row in db.rows("SELECT * FROM meters WHERE account_id = ?", (account_id,))]
 
 
+def covered(db: Reader, account_id: str, gpu_type_id: str) -> list[Open]:
+    """Those of GPUs of this type that a savings plan pays for, youngest first."""
+    rows = db.rows(
+        "SELECT * FROM meters WHERE account_id = ? AND gpu_type_id = ? AND covered > 0 ORDER BY id DESC",
+        (account_id, gpu_type_id),
+    )
+    return [_open(row) for row in rows]
+
+
 def ids(db: Reader) -> list[int]:
     return [row["id"] for row in db.rows("SELECT id FROM meters ORDER BY id")]
 
@@ -81,13 +94,15 @@ def some(db: Reader, meter_ids: Sequence[int]) -> list[Open]:
 def resources(db: Reader) -> dict[str, frozenset[Rate]]:
     """What each resource is charged for now."""
     found: dict[str, set[Rate]] = {}
-    for row in db.rows("SELECT resource, item, amount, period, step, size FROM meters"):
+    for row in db.rows("SELECT resource, item, amount, period, step, size, gpus, covered FROM meters"):
         found.setdefault(row["resource"], set()).add(_rate(row))
     return {resource: frozenset(rates) for resource, rates in found.items()}
 
 
 def _rate(row: Row) -> Rate:
-    return Rate(row["item"], row["amount"], row["period"], row["step"], row["size"])
+    return Rate(
+        row["item"], row["amount"], row["period"], row["step"], row["size"], row["gpus"], row["covered"]
+    )
 
 
 def _open(row: Row) -> Open:

@@ -70,6 +70,7 @@ MAKING = {
 }
 RULING = {"account.change", "team.change"}
 MONEY = {"billing.read"}
+PAYING = {"plan.buy", "voucher.redeem"}
 KNOWN = {"catalogue.ask", "unavailable.ask"}
 AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
 
@@ -81,14 +82,14 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
         (
             OPERATOR,
             OPERATORS_ONLY
-            | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
+            | {"key.read", "key.save", "pod.explain", "endpoint.explain", "plan.buy"}
             | {"team.read", "team.change"},
         ),
         (INSIDE, {"pod.read", "pod.stop", "pod.terminate"}),
         (replace(ACCOUNT, role=Role.BASIC), OF_MEMBERS | USING),
-        (replace(ACCOUNT, role=Role.BILLING), OF_MEMBERS | MONEY),
+        (replace(ACCOUNT, role=Role.BILLING), OF_MEMBERS | MONEY | PAYING),
         (replace(ACCOUNT, role=Role.DEV), OF_MEMBERS | USING | MAKING),
-        (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | RULING),
+        (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | PAYING | RULING),
         (READ_ONLY, READING | MONEY | {"account.read", "key.read", "team.read"}),
         (FOR_ENDPOINT, {"endpoint.explain", "endpoint.read", "job.submit", "job.read", "job.cancel"}),
         (FOR_POD, {"pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
@@ -109,6 +110,7 @@ def test_every_operation_is_somebodys() -> None:
         | USING
         | MAKING
         | MONEY
+        | PAYING
         | RULING
         | OPERATORS_ONLY
         | SEEN_BY_ALL

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from podd.config import shipped
-from podd.domain.catalogue import Catalogue, GpuType, display_name, manufacturer, nano_dollars
+from podd.domain.catalogue import Catalogue, GpuType, display_name, manufacturer
 from podd.domain.errors import Invalid
 from podd.domain.gpu import Gpu
+from podd.domain.money import nano_dollars
 
 CATALOGUE = Catalogue.parse(tomllib.loads(shipped("catalogue.toml").read_text()))
 

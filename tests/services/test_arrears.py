@@ -8,8 +8,9 @@ import pytest
 from podd.domain.account import OPERATOR, Caller
 from podd.domain.errors import NoFunds
 from podd.domain.workload import Desired
-from podd.services import arrears, billing, credit, pods
-from podd.store import halts
+from podd.services import arrears, billing, credit, pods, volumes
+from podd.services.timekeeping import Timekeeper
+from podd.store import events, halts
 from tests.services.conftest import NewLab
 from tests.services.lab import DOLLAR, Lab
 
@@ -147,3 +148,170 @@ def test_where_nobody_has_to_pay_nobody_is_stopped(new_lab: NewLab, settings: di
     tick(lab)
     assert lab.look(pod).workload.desired is Desired.RUNNING
     assert not halted(lab)
+
+
+# What happens when nobody pays
+
+
+def told(lab: Lab) -> list[str]:
+    """Kinds of the account's events, without those of credit that came."""
+    return [kind for kind in lab.events(lab.caller.account_id) if kind != "credit added"]
+
+
+def in_debt(lab: Lab) -> None:
+    """A stopped pod and a network volume, and a balance that is used up."""
+    pay(lab, 10 * DOLLAR)
+    lab.do(volumes.create, lab.podd, lab.caller, "data", 100, None, lab.now)
+    lab.pod(volume=10)
+    lab.settle()
+    take(lab, left(lab) + 1)
+    tick(lab)
+
+
+def test_low_credit_is_told_once_until_there_is_more(lab: Lab) -> None:
+    pay(lab, 10 * DOLLAR)
+    lab.pod()
+    lab.settle()
+    take(lab, left(lab) - 6 * DOLLAR)
+    tick(lab)
+    assert told(lab) == []
+    take(lab, 4 * DOLLAR)
+    for _ in range(3):
+        tick(lab)
+        lab.pass_time(seconds=60)
+    assert told(lab) == ["credit low"]
+    pay(lab, 10 * DOLLAR)
+    tick(lab)
+    take(lab, 10 * DOLLAR)
+    tick(lab)
+    assert told(lab) == ["credit low", "credit low"]
+
+
+def test_what_is_not_paid_for_goes_at_last_and_each_step_is_told_before(lab: Lab) -> None:
+    in_debt(lab)
+    assert told(lab) == ["halted", "removal scheduled", "removal scheduled"]
+    lab.pass_time(hours=23)
+    tick(lab)
+    assert told(lab)[3:] == []
+    lab.pass_time(hours=1)
+    tick(lab)
+    assert told(lab)[3:] == ["removal near"]
+    lab.pass_time(hours=23.9)
+    tick(lab)
+    assert len(lab.workloads()) == 1
+    lab.pass_time(hours=0.1)
+    tick(lab)
+    assert told(lab)[4:] == ["removed"]
+    assert (lab.workloads(), len(lab.ask(volumes.listed, lab.caller))) == ([], 1)
+    lab.pass_time(days=4)
+    tick(lab)
+    lab.pass_time(days=1)
+    tick(lab)
+    assert told(lab)[5:] == ["removal near", "removed"]
+    assert lab.ask(volumes.listed, lab.caller) == []
+    last = lab.ask(events.of, lab.caller.account_id)[-1]
+    assert last.text.startswith("removed for want of credit: 1 network volume: data (")
+
+
+def test_a_deposit_calls_the_removal_off(lab: Lab) -> None:
+    in_debt(lab)
+    lab.pass_time(hours=47)
+    tick(lab)
+    pay(lab, 10 * DOLLAR)
+    tick(lab)
+    assert told(lab)[-1] == "credit resumed"
+    lab.pass_time(days=8)
+    tick(lab)
+    assert len(lab.workloads()) == 1
+    assert told(lab)[-1] == "credit resumed"
+
+
+def test_credit_that_leaves_a_debt_changes_nothing(lab: Lab) -> None:
+    in_debt(lab)
+    take(lab, 50 * DOLLAR)
+    pay(lab, 20 * DOLLAR)
+    tick(lab)
+    assert halted(lab)
+    lab.pass_time(days=2)
+    tick(lab)
+    assert told(lab)[3:] == ["removal near"]
+
+
+def test_credit_counts_that_is_less_than_there_was_when_the_account_was_halted(lab: Lab) -> None:
+    pay(lab, 10 * DOLLAR)
+    lab.pod(volume=10)
+    lab.settle()
+    take(lab, left(lab) - DOLLAR // 20)
+    tick(lab)
+    assert halted(lab)
+    take(lab, DOLLAR)
+    lab.do(credit.correct, OPERATOR, lab.caller.account_id, DOLLAR - DOLLAR // 100, "gift", "g", lab.now)
+    tick(lab)
+    assert not halted(lab)
+
+
+def test_whoever_could_not_be_warned_is_warned_first(lab: Lab) -> None:
+    """podd was down for longer than the grace."""
+    in_debt(lab)
+    lab.pass_time(days=30)
+    lab.restart()
+    tick(lab)
+    assert told(lab)[3:] == ["removal near", "removal near"]
+    lab.pass_time(hours=23)
+    tick(lab)
+    assert len(lab.workloads()) == 1
+    lab.pass_time(hours=1)
+    tick(lab)
+    assert lab.workloads() == []
+
+
+@pytest.mark.parametrize("jump", [-240, 240])
+def test_a_clock_that_is_set_removes_nothing_sooner_or_later(lab: Lab, jump: int) -> None:
+    in_debt(lab)
+    keeper = Timekeeper(lab.podd)
+    lab.pass_time(hours=24)
+    tick(lab)
+    lab.clock.jump(hours=jump)
+    lab.run(keeper.tick())
+    lab.pass_time(hours=23)
+    tick(lab)
+    assert len(lab.workloads()) == 1
+    lab.pass_time(hours=1)
+    tick(lab)
+    assert lab.workloads() == []
+
+
+def test_a_volume_that_goes_leaves_the_endpoint_it_was_for(lab: Lab) -> None:
+    pay(lab, 10 * DOLLAR)
+    volume = lab.do(volumes.create, lab.podd, lab.caller, "data", 100, None, lab.now)
+    endpoint = lab.endpoint(network_volume_id=volume.id, workers_min=1)
+    lab.settle()
+    take(lab, 11 * DOLLAR)
+    tick(lab)
+    for _ in range(3):
+        lab.pass_time(days=3)
+        tick(lab)
+    after = lab.see(endpoint)
+    assert (after.network_volume_id, after.version) == ("", endpoint.version + 1)
+    assert lab.ask(volumes.listed, lab.caller) == []
+
+
+def test_where_nobody_has_to_pay_any_more_nothing_is_removed(lab: Lab) -> None:
+    in_debt(lab)
+    lab.settings = lab.settings.model_copy(
+        update={"billing": lab.settings.billing.model_copy(update={"mode": "track"})}
+    )
+    lab.restart()
+    lab.pass_time(days=30)
+    tick(lab)
+    assert told(lab)[-1] == "credit resumed"
+    assert len(lab.workloads()) == 1
+
+
+def test_without_credit_nothing_begins_that_costs(lab: Lab) -> None:
+    with pytest.raises(NoFunds, match=r"The balance is \$0.00"):
+        lab.do(volumes.create, lab.podd, lab.caller, "data", 10, None, lab.now)
+    endpoint = lab.endpoint(workers_min=1)
+    lab.settle()
+    assert lab.workers(endpoint) == []
+    assert told(lab) == []

@@ -321,3 +321,7 @@ class Mortal(Tx):
         touched = super().run(sql, params)
         self._step()
         return touched
+
+    def insert(self, table: str, row: Row) -> None:
+        super().insert(table, row)
+        self._step()

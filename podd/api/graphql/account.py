@@ -3,6 +3,7 @@
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
+from podd.api.credit import redeem
 from podd.api.graphql import billing, catalogue, endpoints, inputs, keys, pods, templates, volumes
 from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
@@ -10,7 +11,7 @@ from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind, require
 from podd.domain.billing import COMPUTE, NETWORK_VOLUME, POD_DISK, POD_VOLUME
-from podd.services import accounts, credit, registries, secrets, teams
+from podd.services import accounts, credit, funds, plans, registries, secrets, teams
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -20,7 +21,7 @@ async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
     context: Call = info.context
     if context.caller.kind is CallerKind.ANONYMOUS:
         return None
-    return show(context, await context.read(accounts.own, context.caller))
+    return show(await context.read(accounts.own, context.caller))
 
 
 @mutation.field("updateUserSettings")
@@ -33,7 +34,14 @@ async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: I
             accounts.set_ssh_keys(tx, context.caller, data["pubKey"])
         return accounts.change_extras(tx, context.caller, inputs.account_extras(data))
 
-    return show(context, await context.write(update))
+    return show(await context.write(update))
+
+
+@mutation.field("redeemVoucher")
+async def redeem_voucher(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
+    context: Call = info.context
+    await redeem(context.api, context.caller, inputs.required(input)["code"])
+    return show(await context.read(accounts.own, context.caller))
 
 
 # Registry credentials
@@ -101,9 +109,8 @@ async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None 
     await context.write(secrets.delete, context.caller, id or "")
 
 
-def show(context: Call, account: Account) -> View:
+def show(account: Account) -> View:
     """The account with what it has."""
-    settings = context.podd.settings
     return {
         **views.user_view(account),
         "pods": pods.mine,
@@ -119,13 +126,14 @@ def show(context: Call, account: Account) -> View:
         "teamMemberships": _my_memberships,
         "datacenters": catalogue.data_centers,
         "billing": billing.mine,
+        "savingsPlans": _my_plans,
         "clientBalance": _my_balance,
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
         "currentSpendPerHr": _my_spending,
         "spendDetails": _my_spending_by_kind,
         "spendLimit": _my_spending_limit,
-        "maxServerlessConcurrency": settings.limits.workers_quota,
+        "maxServerlessConcurrency": _my_workers_quota,
     }
 
 
@@ -161,6 +169,24 @@ async def _my_memberships(info: GraphQLResolveInfo) -> list[View]:
     return [views.membership_view(membership) for membership in found]
 
 
+async def _my_spending_limit(info: GraphQLResolveInfo) -> float:
+    context = _who_sees_money(info)
+    account_id = context.caller.account_id
+    return dollars(await context.read(funds.spending_limit, context.podd, account_id, context.now))
+
+
+async def _my_workers_quota(info: GraphQLResolveInfo) -> int:
+    context: Call = info.context
+    return await context.read(funds.workers_quota, context.podd, context.caller.account_id)
+
+
+async def _my_plans(info: GraphQLResolveInfo) -> list[View]:
+    """Those under way."""
+    context = _who_sees_money(info)
+    bought = await context.read(plans.of_account, context.caller.account_id)
+    return [views.plan_view(plan) for plan in bought if plan.ends_at > context.now]
+
+
 async def _my_balance(info: GraphQLResolveInfo) -> float:
     context = _who_sees_money(info)
     return dollars(await context.read(credit.balance, context.caller.account_id))
@@ -192,10 +218,6 @@ async def _my_spending_by_kind(info: GraphQLResolveInfo) -> View:
         "networkStoragePerHour": (NETWORK_VOLUME,),
     }
     return {kind: dollars(sum(spent.get(item, 0) for item in items)) for kind, items in kinds.items()}
-
-
-def _my_spending_limit(info: GraphQLResolveInfo) -> float:
-    return dollars(_who_sees_money(info).podd.settings.billing.spending_limit_hour)
 
 
 def _who_sees_money(info: GraphQLResolveInfo) -> Call:

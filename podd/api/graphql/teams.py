@@ -15,13 +15,13 @@ from podd.services import teams
 async def convert_to_team(_root: object, info: GraphQLResolveInfo, input: Input | None = None) -> View:
     context: Call = info.context
     name = inputs.required(input).get("name")
-    return account.show(context, await context.write(teams.convert, context.caller, "", name))
+    return account.show(await context.write(teams.convert, context.caller, "", name))
 
 
 @mutation.field("convertToPersonal")
 async def convert_to_personal(_root: object, info: GraphQLResolveInfo) -> View:
     context: Call = info.context
-    return account.show(context, await context.write(teams.convert_back, context.caller, ""))
+    return account.show(await context.write(teams.convert_back, context.caller, ""))
 
 
 @mutation.field("inviteTeamMember")

@@ -1,9 +1,11 @@
 """The account and what it has: settings, keys, registry credentials, secrets, network volumes."""
 
 from podd.api.graphql.views import View
-from podd.api.shown import instant
+from podd.api.shown import dollars, instant
 from podd.config import Machine
 from podd.domain.account import Account, AccountKind, ApiKey, Scope, ScopeKind
+from podd.domain.meter import HOUR_MS
+from podd.domain.plan import Plan
 from podd.domain.registry import RegistryCredential
 from podd.domain.secret import Secret
 from podd.domain.team import Invitation, Member, Membership
@@ -18,7 +20,6 @@ def user_view(account: Account) -> View:
         "email": account.email,
         "pubKey": account.pub_key,
         "flashApps": [],
-        "savingsPlans": [],
         "dailyCharges": [],
         "serverlessDiscount": None,
         "minBalance": 0,
@@ -32,6 +33,20 @@ def user_view(account: Account) -> View:
         "isTeam": account.kind is AccountKind.TEAM,
         "name": account.name,
         **account.extras,
+    }
+
+
+def plan_view(plan: Plan) -> View:
+    """It belongs to no pod: it goes by what runs. `costPerHr` is the whole price by the hours of its term."""
+    hours = (plan.ends_at - plan.begins_at) / HOUR_MS
+    return {
+        "gpuTypeId": plan.gpu_type_id,
+        "startTime": instant(plan.begins_at),
+        "endTime": instant(plan.ends_at),
+        "savingsPlanType": "GPU",
+        "planLength": f"{plan.months} month{'s' if plan.months > 1 else ''}",
+        "costPerHr": dollars(plan.price) / hours,
+        "upfrontCost": dollars(plan.price),
     }
 
 
