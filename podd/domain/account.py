@@ -22,6 +22,12 @@ class Caller:
     account_id: str = ""
     key_id: str = ""
     workload_id: str = ""
+    user_id: str = ""
+
+    @property
+    def member(self) -> str:
+        """Who of the account it is: quotas of members count what each has made."""
+        return self.user_id or self.account_id
 
 
 ANONYMOUS = Caller(CallerKind.ANONYMOUS)
@@ -88,6 +94,11 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "job.read": _ACCOUNT,
     "job.cancel": _ACCOUNT,
     "machine.read": _OPERATOR,
+    "notice.read": _OPERATOR,
+    "notice.test": _OPERATOR,
+    "quota.read": _ACCOUNT | _OPERATOR,
+    "quota.change": _OPERATOR,
+    "pod.exempt": _OPERATOR,
     "gpu.read": _OPERATOR,
     "gpu.change": _OPERATOR,
 }

@@ -61,6 +61,7 @@ class Endpoint:
     network_volume_id: str = ""
     asked_at: int = 0
     served_at: int = 0
+    created_by: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
 
     @property

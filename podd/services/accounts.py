@@ -32,10 +32,7 @@ def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tu
 def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int) -> tuple[ApiKey, str]:
     """One more API key for an account named by id or e-mail address."""
     rules.require(caller, "key.create")
-    found = accounts.get(tx, account) or accounts.by_email(tx, account.strip().lower())
-    if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
-    return _new_key(tx, found, checked_name(name or "key"), now)
+    return _new_key(tx, named(tx, account), checked_name(name or "key"), now)
 
 
 def set_ssh_keys(tx: Tx, caller: Caller, pub_key: str) -> Account:
@@ -60,6 +57,14 @@ def own(db: Reader, caller: Caller) -> Account:
     account = accounts.get(db, caller.account_id)
     assert account is not None, "a key belongs to an account"
     return account
+
+
+def named(db: Reader, account: str) -> Account:
+    """The account with this id or e-mail address, for the operator. Raises NotFound."""
+    found = accounts.get(db, account) or accounts.by_email(db, account.strip().lower())
+    if found is None:
+        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+    return found
 
 
 def keys_of(db: Reader, caller: Caller) -> list[ApiKey]:

@@ -26,6 +26,10 @@ FOR_OPERATORS = {
     "gpu.read",
     "key.create",
     "machine.read",
+    "notice.read",
+    "notice.test",
+    "pod.exempt",
+    "quota.change",
     "secret.rotate",
 }
 FOR_ANYBODY = {"catalogue.read"}
