@@ -7,7 +7,19 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from podd import __version__
-from podd.api import batches, credit, health, jobs, later, notices, openai, operator, streaming, worker
+from podd.api import (
+    batches,
+    credit,
+    health,
+    jobs,
+    later,
+    notices,
+    openai,
+    operator,
+    quotas,
+    streaming,
+    worker,
+)
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
@@ -43,6 +55,7 @@ def create(api: Api) -> Litestar:
             *operator.HANDLERS,
             *credit.HANDLERS,
             *notices.HANDLERS,
+            *quotas.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),

@@ -14,6 +14,7 @@ from podd import __version__, daemon, doctor, log
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.notice import notice
+from podd.cli.quota import idle, quota
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
 from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
@@ -34,6 +35,8 @@ app.add_typer(secrets, name="secrets")
 app.add_typer(gpus, name="gpus")
 app.add_typer(credit, name="credit")
 app.add_typer(notice, name="notice")
+app.add_typer(idle, name="idle")
+account.command("quota")(quota)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 

@@ -74,6 +74,11 @@ def judge(
     return Verdict.STOP if now >= warned_at + policy.grace * MINUTE else Verdict.LEAVE
 
 
+def stops_at(policy: Policy, warned_at: int | None) -> int | None:
+    """When a pod that was warned is stopped, unless it gets busy; None: it was not warned."""
+    return None if warned_at is None else warned_at + policy.grace * MINUTE
+
+
 def checked(name: str, amount: int) -> int:
     """A value for one of NAMES. Raises Invalid."""
     least, most = {

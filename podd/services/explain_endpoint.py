@@ -8,7 +8,7 @@ from podd.domain.account import Caller, CallerKind, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotFound
 from podd.domain.use import History
-from podd.services import explain, workers
+from podd.services import explain, quotas, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, events, gpus, jobs, workloads
 from podd.store.db import Reader
@@ -40,7 +40,10 @@ def endpoint(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: 
     if found is None or not (caller.kind is CallerKind.OPERATOR or caller.account_id == found.account_id):
         raise NotFound("endpoint not found")
     recent = events.of(db, found.id, RECENT)
-    return why(db, podd, found, now) + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
+    held_to = quotas.sentences(db, podd, found.account_id, "workers")
+    return (
+        why(db, podd, found, now) + held_to + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
+    )
 
 
 def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:

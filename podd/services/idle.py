@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from podd.domain import idle as rules
 from podd.domain.account import Caller, require
 from podd.domain.errors import NotFound
-from podd.domain.idle import MINUTE, Policy, Verdict
+from podd.domain.idle import Policy, Verdict
 from podd.domain.pod import Pod
 from podd.domain.use import History
 from podd.domain.workload import Desired
@@ -49,9 +49,9 @@ def settle(tx: Tx, podd: Platform, pod_id: str, busy: list[float] | None, now: i
 
 def stops_at(db: Reader, podd: Platform, pod: Pod) -> int | None:
     """When a pod that was warned is stopped, unless it gets busy; None: it was not warned."""
-    if pod.idle_warned_at is None or pod.workload.desired is not Desired.RUNNING:
+    if pod.workload.desired is not Desired.RUNNING:
         return None
-    return pod.idle_warned_at + quotas.idle_policy(db, podd, pod.workload.account_id).grace * MINUTE
+    return rules.stops_at(quotas.idle_policy(db, podd, pod.workload.account_id), pod.idle_warned_at)
 
 
 def exempt(tx: Tx, caller: Caller, pod_id: str, wish: bool, now: int) -> Pod:

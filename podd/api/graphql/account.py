@@ -9,7 +9,7 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind
-from podd.services import accounts, credit, registries, secrets
+from podd.services import accounts, credit, quotas, registries, secrets
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -117,6 +117,7 @@ def _show(context: Call, account: Account) -> View:
         "apiKeys": _my_keys,
         "datacenters": catalogue.data_centers,
         "billing": billing.mine,
+        "quotas": _my_quotas,
         "clientBalance": _my_balance,
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
@@ -141,6 +142,12 @@ async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
 async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
     context: Call = info.context
     return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+
+
+async def _my_quotas(info: GraphQLResolveInfo) -> list[View]:
+    context: Call = info.context
+    found = await context.read(quotas.own, context.podd, context.caller)
+    return [{"name": quota.name, "used": quota.used, "allowed": quota.allowed} for quota in found]
 
 
 async def _my_balance(info: GraphQLResolveInfo) -> float:

@@ -74,6 +74,8 @@ def pod_view(
         "consumerUserId": workload.account_id,
         "version": workload.generation,
         "locked": pod.locked,
+        "idleWarnedAt": instant(pod.idle_warned_at),
+        "idleExempt": pod.idle_exempt,
         "machineType": "GPU" if pod.gpu_count else "CPU",
         "savingsPlans": [],
         "latestTelemetry": _telemetry(pod, containers, gpu_use, now),
