@@ -26,6 +26,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -36,9 +37,12 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from podd.domain.catalogue import Catalogue
+from podd.domain.idle import LONGEST_WINDOW
 from podd.domain.money import nano_dollars
 
 DEFAULT_FILE = Path("/etc/podd/podd.toml")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_SECRET = ("mail.password", "notices.channels")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 
 NOT_SETTINGS = frozenset(
@@ -94,6 +98,17 @@ def _time_zone(value: str) -> str:
         raise ValueError("is not a time zone such as Europe/Berlin") from None
 
 
+def _hours(value: object) -> object:
+    """A span of the day, as minutes of it: '22:00-06:00'."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", value.strip())
+    times = [int(part) for part in found.groups()] if found else []
+    if not times or max(times[::2]) > 23 or max(times[1::2]) > 59:
+        raise ValueError("write a span of the day such as '22:00-06:00'")
+    return (times[0] * 60 + times[1], times[2] * 60 + times[3])
+
+
 Dollars = Annotated[int, BeforeValidator(_dollars)]
 """Nano-dollars in Python; dollars as text ('0.10') where people write them."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -103,6 +118,7 @@ Rate = Annotated[str, AfterValidator(_rate)]
 AtOnce = Annotated[int, Field(ge=0)]
 """How often something may be going on at the same time; 0 is as often as one likes."""
 _Word = Annotated[str, StringConstraints(strip_whitespace=True)]
+_Hours = Annotated[tuple[int, int], BeforeValidator(_hours)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -271,6 +287,66 @@ class Webhooks(_Section):
     at_once_per_endpoint: Positive = 4
 
 
+class Mail(_Section):
+    host: _Word = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: str = ""
+    from_address: _Word = ""
+    ca_file: str = ""
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+
+    @model_validator(mode="after")
+    def _password_is_safe(self) -> Self:
+        if self.user and self.tls == "none" and self.host not in _LOOPBACK:
+            raise ValueError("tls = none would send the password for all to read; use starttls or tls")
+        return self
+
+    @property
+    def real_port(self) -> int:
+        return self.port or {"starttls": 587, "tls": 465, "none": 25}[self.tls]
+
+
+class Notices(_Section):
+    operator_mail: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ()
+    channels: Annotated[dict[str, SecretStr], BeforeValidator(_json)] = {}
+    operator_hears: Literal["machine", "everything"] = "machine"
+    digest_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 15
+    notices_per_letter: Positive = 50
+    first_retry_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+    longest_retry_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3600
+    give_up_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 168
+    at_once: Positive = 4
+    at_once_per_route: Positive = 2
+
+
+Quota = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""How much somebody may have; 0 is no limit."""
+
+
+class Quotas(_Section):
+    gpus: Quota = 0
+    pods: Quota = 0
+    workers: Quota = 0
+    volume_gb: Quota = 0
+    member_gpus: Quota = 0
+    member_pods: Quota = 0
+    member_workers: Quota = 0
+    member_volume_gb: Quota = 0
+    lifetime_hours: Quota = 0
+    lifetime_warning_minutes: Positive = 60
+
+
+class Idle(_Section):
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    window_minutes: Annotated[int, Field(ge=1, le=LONGEST_WINDOW)] = 120
+    grace_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 30
+    exempt_hours: Annotated[tuple[_Hours, ...], BeforeValidator(_words)] = ()
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+
+
 class Rates(_Section):
     run: Rate = "1000 per 10 seconds"
     run_at_once: AtOnce = 200
@@ -433,6 +509,10 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     rates: Rates = Rates()
     webhooks: Webhooks = Webhooks()
+    mail: Mail = Mail()
+    notices: Notices = Notices()
+    quotas: Quotas = Quotas()
+    idle: Idle = Idle()
     containers: Containers = Containers()
     proxy: Proxy = Proxy()
     load_balancer: LoadBalancer = LoadBalancer()
@@ -637,6 +717,8 @@ def _reason(details: ErrorDetails, key: str, as_variable: bool = False) -> str:
         return "is a table of keys; set them one by one"
     error = details.get("ctx", {}).get("error")
     reason = str(error) if error is not None else details["msg"][:1].lower() + details["msg"][1:]
+    if key.startswith(_SECRET):
+        return details["msg"]
     return reason if repr(details["input"]) in reason else f"{reason} (got {details['input']!r})"
 
 

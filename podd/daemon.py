@@ -24,6 +24,7 @@ from podd.api import app as application
 from podd.api.asgi import Door
 from podd.api.context import Api
 from podd.api.gauge import Gauge
+from podd.channels import ApprisePostman
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
@@ -32,8 +33,9 @@ from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
 from podd.listeners import Server, open_ways_in, operator_socket
 from podd.loops import Loop, Loops
+from podd.mail import SmtpPostman
 from podd.nvml import NvmlProbe
-from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe, VolumeError, VolumeStorage
+from podd.ports import Clock, Engine, EngineError, EngineInfo, GpuProbe, Postman, VolumeError, VolumeStorage
 from podd.processes.engine import ProcessEngine
 from podd.proxy.front import Front
 from podd.proxy.health import Checks
@@ -46,6 +48,8 @@ from podd.services import (
     dispatch,
     funding,
     gpus,
+    idle,
+    lifetime,
     model_caches,
     pods,
     retention,
@@ -55,6 +59,7 @@ from podd.services import (
 from podd.services.fence import Fence
 from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
+from podd.services.notices import CHANNEL, MAIL, Letters
 from podd.services.platform import (
     AUTOSCALE,
     BILLING,
@@ -70,8 +75,8 @@ from podd.services.platform import (
 from podd.services.reconcile import Reconciler
 from podd.services.telemetry import Telemetry
 from podd.services.timekeeping import Timekeeper
-from podd.services.webhooks import Outbox
-from podd.store import jobs, meta, sealed
+from podd.services.webhooks import Webhooks
+from podd.store import jobs, meta, notices, sealed
 from podd.store.db import Store, Tx
 from podd.volumes.room import disk_room
 from podd.volumes.storage import Storage, open_storage, wanted
@@ -178,9 +183,14 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             servers = [Server(front, ways_in.sockets, settings)]
             local = Door(app, local=True)
             servers.append(Server(local, [operator_socket(settings.data_dir)], settings))
+
+            async def look_for_idle_pods(now: int) -> None:
+                await idle.tick(podd, telemetry.history, now)
+
             sampling = Loops(
                 [
                     Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick),
+                    Loop("idle pods", 60, look_for_idle_pods),
                     Loop("health", settings.load_balancer.health_interval_seconds, checks.tick),
                 ],
                 bells,
@@ -222,7 +232,8 @@ async def _at_work(
     reconciler = Reconciler(podd, engine, storage)
     hooks = podd.settings.webhooks
     courier = HttpCourier(hooks.allow, hooks.timeout_seconds)
-    outbox = Outbox(podd, courier)
+    webhooks = Webhooks(podd, courier)
+    letters = Letters(podd, await asyncio.to_thread(_postmen, podd.settings))
 
     async def look_at_gpus(_now: int) -> None:
         await _look_at_gpus(podd, probe)
@@ -241,6 +252,9 @@ async def _at_work(
         await billing.tick(podd)
         await funding.tick(podd, now)
         await arrears.tick(podd, now)
+
+    async def look_at_lifetimes(now: int) -> None:
+        await lifetime.tick(podd, now)
 
     async def look_at_volumes(now: int) -> None:
         await volume_files.tick(podd, storage, now)
@@ -264,8 +278,10 @@ async def _at_work(
             Loop("autoscale", 1, scale, (AUTOSCALE,)),
             Loop("jobs", 1, look_at_jobs),
             Loop("pods", 1, look_at_pods),
+            Loop("lifetimes", 30, look_at_lifetimes),
             Loop("billing", podd.settings.billing.interval_seconds, bill, (BILLING,)),
-            Loop("webhooks", 1, outbox.tick, (WEBHOOKS,)),
+            Loop("webhooks", 1, webhooks.tick, (WEBHOOKS,)),
+            Loop("notices", 5, letters.tick, (notices.BELL,)),
             Loop("volumes", 10, look_at_volumes, (SWEEP, GROW)),
             Loop("container disks", podd.settings.limits.container_disk_check_seconds, look_at_disks),
             *([Loop("gpu checks", every, GpuChecks(podd, engine).tick)] if every else []),
@@ -287,7 +303,8 @@ async def _at_work(
         yield reconciler
     finally:
         await loops.stop()
-        await outbox.close()
+        await webhooks.close()
+        await letters.close()
         await courier.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_AFTER):
@@ -309,6 +326,22 @@ async def _sealer(settings: Settings, identity: Identity, store: Store) -> Seale
             "put the file back from a backup."
         )
     return sealer
+
+
+def _postmen(settings: Settings) -> dict[str, Postman]:
+    """Raises DaemonError when the mail server's password cannot be read."""
+    mail, machine = settings.mail, settings.machine.host_name
+    password = mail.password.get_secret_value()
+    if mail.password_file:
+        try:
+            password = Path(mail.password_file).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise DaemonError(f"mail.password_file {mail.password_file} cannot be read: {error}.") from error
+    sender = mail.from_address or f"podd@{machine}"
+    return {
+        MAIL: SmtpPostman(mail, sender, machine, password),
+        CHANNEL: ApprisePostman(settings.notices.channels),
+    }
 
 
 async def _take_stock(podd: Platform, probe: GpuProbe) -> None:

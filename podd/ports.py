@@ -248,6 +248,27 @@ class Courier(Protocol):
     async def close(self) -> None: ...
 
 
+class Refused(Undeliverable):
+    """Somebody answered, and will never take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One letter, written. `id` is the same however often it is sent."""
+
+    id: str
+    address: str
+    title: str
+    text: str
+    html: str
+
+
+class Postman(Protocol):
+    async def send(self, message: Message) -> None:
+        """Have it delivered. Raises Undeliverable, and Refused when trying again is of no use. Neither holds
+        a secret."""
+
+
 class Clock(Protocol):
     def now(self) -> int:
         """Epoch milliseconds. May jump when somebody sets the clock."""

@@ -203,6 +203,10 @@ ROUTES = _table(
     POST /gpus/{uuid}/cordon: gpu.change
     POST /gpus/{uuid}/drain: gpu.change
     POST /gpus/{uuid}/return: gpu.change
+    GET /notices: notice.read
+    POST /notices/test: notice.test
+    GET|POST /quotas/{account}: quota.change
+    POST /pods/{pod_id}/idle: pod.exempt
     POST /credit/deposits: credit.post
     POST /credit/corrections: credit.post
     GET /credit/{account}: credit.read

@@ -23,6 +23,7 @@ STATUS: dict[type[PoddError], int] = {
     errors.Conflict: 409,
     errors.NoCapacity: 400,
     errors.NoFunds: 400,
+    errors.OverQuota: 400,
     errors.TooLarge: 400,
     errors.TooMany: 429,
     errors.NotAvailable: 501,

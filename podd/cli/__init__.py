@@ -14,6 +14,8 @@ from podd import __version__, daemon, doctor, log
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.keys import keys
+from podd.cli.notice import notice
+from podd.cli.quota import idle, quota
 from podd.cli.teams import teams
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
@@ -34,6 +36,9 @@ secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
 app.add_typer(gpus, name="gpus")
 app.add_typer(credit, name="credit")
+app.add_typer(notice, name="notice")
+app.add_typer(idle, name="idle")
+account.command("quota")(quota)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 

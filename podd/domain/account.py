@@ -65,6 +65,11 @@ class Caller:
     role: Role = Role.ADMIN
     scope: Scope = EVERYTHING
 
+    @property
+    def member(self) -> str:
+        """Who of the account it is: quotas of members count what each has made."""
+        return self.user_id or self.account_id
+
 
 ANONYMOUS = Caller(CallerKind.ANONYMOUS)
 OPERATOR = Caller(CallerKind.OPERATOR)
@@ -200,6 +205,10 @@ PERMISSIONS: dict[str, Permission] = {
     "job.work": Permission(frozenset({CallerKind.WORKER})),
     # The machine
     "machine.read": _OPERATOR,
+    "notice.read": _OPERATOR,
+    "notice.test": _OPERATOR,
+    "quota.change": _OPERATOR,
+    "pod.exempt": _OPERATOR,
     "gpu.read": _OPERATOR,
     "gpu.change": _OPERATOR,
 }

@@ -69,6 +69,7 @@ class Endpoint:
     model: str = ""
     asked_at: int = 0
     served_at: int = 0
+    created_by: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
 
     @property

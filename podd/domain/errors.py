@@ -75,6 +75,13 @@ class NoFunds(PoddError):
     code = "no_funds"
 
 
+class OverQuota(PoddError):
+    """More than the account, or its member, may have at once; the message says which quota, how much of it is
+    used and how much there is."""
+
+    code = "over_quota"
+
+
 class TooLarge(PoddError):
     """A body or result over its limit."""
 

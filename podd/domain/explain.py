@@ -135,6 +135,22 @@ def state_sentence(workload: Workload, now: int) -> str:
             return "Its container is about to start."
 
 
+def reclaim_sentences(idle_stop: int | None, lifetime_end: int | None, now: int) -> list[str]:
+    """When podd will stop it, for standing idle and for having run so long; None: not for that."""
+    told = []
+    if idle_stop is not None:
+        told.append(
+            f"Its GPUs stand idle: it is stopped in {_minutes(idle_stop - now)} unless they are used."
+        )
+    if lifetime_end is not None:
+        told.append(f"It may run for {_minutes(lifetime_end - now)} more, then it is stopped.")
+    return told
+
+
+def _minutes(ms: int) -> str:
+    return f"{max(ms, 0) // 60_000} min"
+
+
 def engine_sentence(answers: bool) -> str:
     """Empty while it does."""
     if answers:

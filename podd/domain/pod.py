@@ -80,7 +80,9 @@ class Pod:
     while it runs, `bid` nano-dollars per GPU and hour or None. `gpu_count` is what it has or had last,
     `own_gpu_count` what it comes back with unless told otherwise: it differs after a start without GPUs.
     `min_vcpus` and `min_memory` (GB) are the least it was made with. `global_networking` is kept as asked
-    for: the pods of an account reach each other either way."""
+    for: the pods of an account reach each other either way. `runs_since`: when it was created or resumed
+    last; `lifetime_warned`: of which end its owner was warned, 0 for none; `idle_warned_at`: since when there
+    is a warning that it is idle, of which the operator may exempt it."""
 
     workload: Workload
     name: str
@@ -100,6 +102,10 @@ class Pod:
     stop_after: int | None = None
     terminate_after: int | None = None
     global_networking: bool = False
+    runs_since: int | None = None
+    lifetime_warned: int = 0
+    idle_warned_at: int | None = None
+    idle_exempt: bool = False
 
     def __hash__(self) -> int:
         return hash(self.workload)

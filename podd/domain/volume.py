@@ -10,13 +10,14 @@ MOST_GB = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkVolume:
-    """`size` in GB."""
+    """`size` in GB. `created_by`: which member of the account has made it."""
 
     id: str
     account_id: str
     name: str
     size: int
     created_at: int
+    created_by: str = ""
 
 
 def checked_size(size: int | None, before: int | None = None) -> int:

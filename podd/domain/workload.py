@@ -73,8 +73,8 @@ class Workload:
     """`restart_of` is the start (`started_at`) that is to be followed by another one, 0 for none: a name for
     one run of the container, which no change of the clock can make true of another. `started_at` is of the
     container that is there now, `last_started_at` of the last there was. `gpus_lost_at`: since when the
-    container cannot use its GPUs any more. `sick_gpus` says of each GPU it holds that is not healthy what is
-    wrong with it."""
+    container cannot use its GPUs any more. `created_by`: which member of the account has made it.
+    `sick_gpus` says of each GPU it holds that is not healthy what is wrong with it."""
 
     id: str
     kind: Kind
@@ -103,6 +103,7 @@ class Workload:
     changed_at: int = 0
     changed_by: str = ""
     gpus_lost_at: int | None = None
+    created_by: str = ""
     sick_gpus: tuple[str, ...] = ()
 
     def __hash__(self) -> int:

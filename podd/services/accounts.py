@@ -97,20 +97,17 @@ def own(db: Reader, caller: Caller) -> Account:
     return account
 
 
-def for_caller(db: Reader, caller: Caller, named: str) -> Account:
+def for_caller(db: Reader, caller: Caller, account: str) -> Account:
     """The account an operation is about: for the operator the one named by id or e-mail address, else the
     caller's own, which need not be named. Raises NotFound."""
     if caller.kind is not CallerKind.OPERATOR:
         mine = own(db, caller)
-        if named.strip().lower() not in ("", mine.id, mine.email):
+        if account.strip().lower() not in ("", mine.id, mine.email):
             raise NotFound("account not found")
         return mine
-    if not named:
+    if not account:
         raise Invalid("account: name it by its id or e-mail address.")
-    found = accounts.get(db, named) or accounts.by_email(db, named.strip().lower())
-    if found is None:
-        raise NotFound(f"There is no account {named!r}; `podd account create` makes one.")
-    return found
+    return named(db, account)
 
 
 def caller_of(

@@ -71,6 +71,7 @@ def save(
         workers_max=limits.workers_max,
         execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
         created_at=now,
+        created_by=caller.member,
         asked_at=now,
     )
     settings = rules.settings(change, base, podd.job_limits)

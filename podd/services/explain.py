@@ -5,7 +5,7 @@ from podd.domain.account import Caller, reaches, require
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
 from podd.domain.workload import Desired, Phase
-from podd.services import capacity
+from podd.services import capacity, idle, lifetime, quotas
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 from podd.store import events, workloads
@@ -34,6 +34,7 @@ def pod(
         rules.state_sentence(found.workload, now),
         rules.engine_sentence(engine_answers),
         rules.handover_sentence(found.workload, workloads.stopping(db), now),
+        *rules.reclaim_sentences(idle.stops_at(db, podd, found), lifetime.end_of(db, podd, found), now),
         found.workload.trouble,
         f"Reason: {found.workload.reason}" if found.workload.reason else "",
         rules.patience_sentence(found.workload, patience, now),
@@ -41,6 +42,7 @@ def pod(
     sentences = [sentence for sentence in sentences if sentence]
     if found.workload.desired in (Desired.STOPPED, Desired.FAILED):
         sentences += _what_it_needs(db, podd, found)
+        sentences += quotas.sentences(db, podd, found.workload.account_id, "pods")
     if telemetry is not None and found.workload.phase is Phase.RUNNING:
         sample = telemetry.containers.get(found.id)
         used = [

@@ -7,7 +7,7 @@ from podd.domain import explain_endpoint as rules
 from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import Forbidden, NotFound
-from podd.services import explain, workers
+from podd.services import explain, quotas, workers
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 from podd.store import endpoints, events, gpus, jobs, workloads
@@ -41,7 +41,10 @@ def endpoint(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: 
     if found is None or not reaches(caller, found.account_id, found.id):
         raise NotFound("endpoint not found")
     recent = events.of(db, found.id, RECENT)
-    return why(db, podd, found, now) + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
+    held_to = quotas.sentences(db, podd, found.account_id, "workers")
+    return (
+        why(db, podd, found, now) + held_to + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
+    )
 
 
 def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:

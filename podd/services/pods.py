@@ -16,7 +16,8 @@ from podd.domain.pod import Pod, PodChange, PodRequest
 from podd.domain.template import Template, checked_name
 from podd.domain.words import Port, check_ports
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload, ran_steadily, retry_delay
-from podd.services import capacity, funds, registries, secrets, volumes, workers
+from podd.services import admission, capacity, registries, secrets, volumes, workers
+from podd.services.admission import Owner
 from podd.services.capacity import Room
 from podd.services.platform import RECONCILE, Platform
 from podd.store import events, gpus, templates, workloads
@@ -46,7 +47,8 @@ def own(db: Reader, caller: Caller, pod_id: str, operation: str = "read", to: st
 def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int) -> Pod:
     """A new pod that should run, with its GPUs, ports and part of the machine.
 
-    Spot pods that bid less may be displaced for it. Raises Invalid, NotFound for a template, NoCapacity.
+    Spot pods that bid less may be displaced for it. Raises Invalid, NotFound for a template, NoCapacity,
+    OverQuota, NoFunds.
     """
     who.require(caller, "pod.create")
     template = _template(tx, caller, request)
@@ -70,8 +72,15 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     if request.bid is not None:
         type_ids = _affordable(request.bid, [types[type_id] for type_id in type_ids])
     wanted = GpuRequest(type_ids, count, request.bid)
-    room = capacity.find(
-        tx, podd, wanted, request, no_gpu=OUT_OF_STOCK, disk=needs.disk, volume=needs.own_volume
+    room = admission.room(
+        tx,
+        podd,
+        Owner(caller.account_id, caller.member),
+        wanted,
+        request,
+        no_gpu=OUT_OF_STOCK,
+        disk=needs.disk,
+        volume=needs.own_volume,
     )
     gpu_type = types.get(room.type_id)
     price = rules.price_of(gpu_type, count, request.bid, machine.cloud_type)
@@ -95,6 +104,7 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         created_at=now,
         changed_at=now,
         changed_by=f"Rented by {BY_USER}",
+        created_by=caller.member,
     )
     pod = Pod(
         workload=workload,
@@ -115,12 +125,13 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
         stop_after=request.stop_after,
         terminate_after=request.terminate_after,
         global_networking=request.global_networking,
+        runs_since=now,
     )
     workloads.insert_pod(tx, pod)
     workloads.publish(tx, pod.id, capacity.host_ports(tx, podd, needs.ports))
     _take_room(tx, podd, pod.id, room, now)
     made = _again(tx, pod.id)
-    funds.check_start(tx, podd, made, now)
+    admission.payment(tx, podd, made, now)
     events.add(tx, pod.id, "created", f"created with {_gpus(count, room.type_id)}", now)
     tx.ring(RECONCILE)
     return made
@@ -153,7 +164,8 @@ def resume(
 ) -> Pod:
     """Start a stopped pod again, on its volume, with its GPUs or `gpu_count` of them. 0 is to reach the
     data: the pod has its own number again the next time, and less than its least memory and cores will do.
-    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NoFunds, NotFound."""
+    A spot pod resumes at its bid or the one given. Raises Conflict, NoCapacity, NoFunds, NotFound,
+    OverQuota."""
     pod = own(tx, caller, pod_id, "start", to="resume")
     if pod.workload.desired not in (Desired.STOPPED, Desired.FAILED):
         raise Conflict("Cannot resume a pod that is not in exited state")
@@ -176,7 +188,9 @@ def resume(
         flavour = _flavour(podd, request)
         request = rules.sized(request, flavour)
     disk = pod.workload.needs.disk
-    room = capacity.find(tx, podd, wanted, request, no_gpu=NOT_ENOUGH_FREE_GPUS, disk=disk)
+    room = admission.room(
+        tx, podd, _owner(pod.workload), wanted, request, no_gpu=NOT_ENOUGH_FREE_GPUS, disk=disk
+    )
     workloads.renew(
         tx,
         pod.workload,
@@ -195,6 +209,9 @@ def resume(
         pod.id,
         gpu_count=count,
         own_gpu_count=count or pod.own_gpu_count,
+        runs_since=now,
+        lifetime_warned=0,
+        idle_warned_at=None,
         bid=bid,
         price=flavour.hourly * room.share.vcpus
         if flavour
@@ -202,7 +219,7 @@ def resume(
     )
     _take_room(tx, podd, pod.id, room, now)
     resumed = _again(tx, pod.id)
-    funds.check_start(tx, podd, resumed, now)
+    admission.payment(tx, podd, resumed, now)
     events.add(tx, pod.id, "resumed", f"resumed with {_gpus(count, pod.gpu_type_id)}", now)
     tx.ring(RECONCILE)
     return resumed
@@ -285,12 +302,13 @@ def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange,
     return _again(tx, pod.id)
 
 
-def halt(tx: Tx, podd: Platform, pod: Pod, reason: str, now: int) -> None:
-    """Stop a pod on podd's own account, for a reason its owner is told; fine if it does not run."""
+def halt(tx: Tx, podd: Platform, pod: Pod, reason: str, now: int, *, kind: str = "halted") -> None:
+    """Stop a pod on podd's own account, for a reason its owner is told in an event of this kind; fine if it
+    does not run."""
     if pod.workload.desired is Desired.RUNNING:
         grace = podd.settings.limits.stop_grace_seconds
         _halt(tx, pod.id, Desired.STOPPED, f"Stopped by {BY_PODD}", reason, grace, now)
-        events.add(tx, pod.id, "stopped", reason, now)
+        events.add(tx, pod.id, kind, reason, now)
 
 
 def discard(tx: Tx, podd: Platform, pod: Pod, now: int) -> None:
@@ -307,7 +325,7 @@ def tick(tx: Tx, podd: Platform, now: int) -> None:
             discard(tx, podd, pod, now)
             continue
         workloads.change_pod(tx, pod.id, stop_after=None)
-        halt(tx, podd, pod, "It was to be stopped at this time.", now)
+        halt(tx, podd, pod, "It was to be stopped at this time.", now, kind="stopped")
 
 
 def make_way(tx: Tx, podd: Platform, workload_id: str, verb: str, reason: str, now: int) -> None:
@@ -418,11 +436,16 @@ def _check_things(db: Reader, podd: Platform, caller: Caller, needs: Needs) -> N
     secrets.check_known(db, caller.account_id, needs.env)
 
 
+def _owner(workload: Workload) -> Owner:
+    return Owner(workload.account_id, workload.created_by)
+
+
 def _check_disk(db: Reader, podd: Platform, pod: Pod, needs: Needs) -> None:
     """Room for what its disk, if it runs, and its volume grow by. Raises NoCapacity."""
     before = pod.workload.needs
     disk = needs.disk - before.disk if pod.workload.desired is Desired.RUNNING else 0
-    capacity.check_disk(db, podd, disk=disk, volume=needs.own_volume - before.own_volume)
+    more = needs.own_volume - before.own_volume
+    admission.storage(db, podd, _owner(pod.workload), disk=disk, volume=more)
 
 
 def _check_unlocked(pod: Pod, verb: str) -> None:

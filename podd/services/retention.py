@@ -1,7 +1,7 @@
 """How long podd remembers what happened: events go by age, and by number where there are very many."""
 
 from podd.services.platform import Platform
-from podd.store import events
+from podd.store import events, notices
 from podd.store.db import Tx
 
 BATCH = 500
@@ -16,5 +16,7 @@ async def tick(podd: Platform, now: int) -> None:
 def forget(tx: Tx, podd: Platform, now: int) -> int:
     """Forget up to BATCH events; how many there were."""
     limits = podd.settings.limits
-    gone = events.forget_old(tx, now - int(limits.event_retention_seconds * 1000), BATCH)
+    before = now - int(limits.event_retention_seconds * 1000)
+    notices.forget(tx, before, BATCH)
+    gone = events.forget_old(tx, before, BATCH)
     return gone or events.forget_surplus(tx, limits.events_per_subject, BATCH)

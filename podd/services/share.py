@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from podd.domain import fairness
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NoCapacity
+from podd.domain.errors import NoCapacity, OverQuota
 from podd.domain.fairness import Holder, Shares, Short
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Desired
-from podd.services import frost, workers
+from podd.services import admission, frost, workers
 from podd.services.platform import Platform
 from podd.store import endpoints, gpus, jobs, workloads
 from podd.store.db import Reader, Tx
@@ -43,9 +43,17 @@ def out(tx: Tx, podd: Platform, shorts: list[Short], now: int) -> None:
         endpoint = found[next_one.endpoint_id]
         if not next_one.missing or not _attempts_left(tx, endpoint, now):
             _note_throttled(tx, endpoint, 0)
-        elif workers.misfit(tx, podd, endpoint):
+            continue
+        if workers.misfit(tx, podd, endpoint):
             _note_throttled(tx, endpoint, next_one.missing)  # nobody who gives way could help it
-        elif _one_more(tx, podd, endpoint, now):
+            continue
+        try:
+            found_room = _one_more(tx, podd, endpoint, now)
+        except OverQuota:
+            # Nobody gives way to what its account may not have.
+            _note_throttled(tx, endpoint, next_one.missing)
+            continue
+        if found_room:
             shares.add(next_one, next_one.size)
             waiting.append(replace(next_one, missing=next_one.missing - 1))
         else:
@@ -66,11 +74,13 @@ def _attempts_left(db: Reader, endpoint: Endpoint, now: int) -> bool:
 
 def _one_more(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> bool:
     """One more worker: a frozen one, an unhealthy one whose rest is over, else a new one; False when there is
-    no room."""
+    no room. Raises OverQuota."""
     crew = workloads.workers_of(tx, endpoint.id)
     frozen = [worker for worker in crew if _frozen(worker)]
     if frozen:
-        frost.thaw(tx, max(frozen, key=lambda worker: worker.workload.frozen_at or 0), now)
+        chosen = max(frozen, key=lambda worker: worker.workload.frozen_at or 0)
+        admission.thaw(tx, podd, workers.owner_of(endpoint), len(chosen.workload.gpu_uuids))
+        frost.thaw(tx, chosen, now)
         return True
     rested = next((worker for worker in crew if _rested(worker, now)), None)
     try:

@@ -9,7 +9,8 @@ from podd.domain.account import Caller, require
 from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.template import checked_name
 from podd.domain.volume import NetworkVolume
-from podd.services import capacity, funds
+from podd.services import admission, funds
+from podd.services.admission import Owner
 from podd.services.platform import GROW, SWEEP, Platform
 from podd.store import endpoints, volumes, workloads
 from podd.store.db import Reader, Tx
@@ -48,21 +49,22 @@ def create(
     data_center: str | None,
     now: int,
 ) -> NetworkVolume:
-    """A new volume. Raises Invalid, also for a data centre that is not this machine's, NoFunds,
-    and NoCapacity."""
+    """A new volume. Raises Invalid, also for a data centre that is not this machine's, NoFunds, NoCapacity
+    and OverQuota."""
     require(caller, "volume.save")
     here = podd.settings.machine.data_center_id
     if data_center and data_center.upper() != here:
         raise Invalid(f"There is no data center {data_center!r}; the only one is {here}.")
     funds.check_credit(tx, podd, caller.account_id)
     checked = rules.checked_size(size)
-    capacity.check_disk(tx, podd, volume=checked)
+    admission.storage(tx, podd, Owner(caller.account_id, caller.member), volume=checked)
     volume = NetworkVolume(
         id=ids.new_id(10),
         account_id=caller.account_id,
         name=checked_name(name),
         size=checked,
         created_at=now,
+        created_by=caller.member,
     )
     volumes.insert(tx, volume)
     tx.tell("network volume created", volume=volume.id, account=caller.account_id)
@@ -73,7 +75,7 @@ def change(
     tx: Tx, podd: Platform, caller: Caller, volume_id: str, name: str | None, size: int | None
 ) -> NetworkVolume:
     """Rename a volume or let it grow, also while it is mounted. Raises NotFound, Invalid, NoFunds,
-    NoCapacity."""
+    NoCapacity, OverQuota."""
     found = own(tx, caller, volume_id, "save")
     if name is not None:
         volumes.change(tx, found.id, name=checked_name(name))
@@ -81,7 +83,8 @@ def change(
         checked = rules.checked_size(size, found.size)
         if checked > found.size:
             funds.check_credit(tx, podd, caller.account_id)
-        capacity.check_disk(tx, podd, volume=checked - found.size)
+        owner = Owner(found.account_id, found.created_by)
+        admission.storage(tx, podd, owner, volume=checked - found.size)
         volumes.change(tx, found.id, size=checked, retry_at=0)
         tx.ring(GROW)
     return own(tx, caller, volume_id)

@@ -11,13 +11,14 @@ from podd.domain import pod as pods
 from podd.domain import words
 from podd.domain.container import Container
 from podd.domain.endpoint import VOLUME_PATH, Endpoint, EndpointType
-from podd.domain.errors import Invalid, NoCapacity
+from podd.domain.errors import Invalid, NoCapacity, OverQuota
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
 from podd.domain.worker import Worker, WorkerState, forgiven, gives_up, unhealthy_delay
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload
-from podd.services import capacity, jobs
+from podd.services import admission, capacity, jobs
+from podd.services.admission import Owner
 from podd.services.platform import AUTOSCALE, RECONCILE, Platform, worker_bell
 from podd.store import endpoints, events, gpus, templates, workloads
 from podd.store.db import Reader, Tx
@@ -28,7 +29,7 @@ IDLE_STOP_GRACE = 30  # an idle worker leaves within a second or two; this is fo
 
 
 def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
-    """One more worker that should run. Raises NoCapacity when there is no room for it."""
+    """One more worker that should run. Raises NoCapacity when there is no room for it, and OverQuota."""
     template = templates.get(tx, endpoint.template_id)
     assert template is not None, "endpoints keep their template from being deleted"
     needs = _needs(template, endpoint)
@@ -46,6 +47,7 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
         created_at=now,
         changed_at=now,
         changed_by=f"Created by {BY_PODD}",
+        created_by=endpoint.created_by,
     )
     worker = Worker(
         workload=workload, endpoint_id=endpoint.id, version=endpoint.version, instance_id=instance_id
@@ -175,7 +177,7 @@ def move_on_when_empty(tx: Tx, podd: Platform, worker_id: str, now: int) -> None
         return
     remove(tx, podd, worker, worker.leaving or outdated_by(endpoint), now)
     if outdated and len(workloads.workers_of(tx, endpoint.id)) < endpoint.workers_max:
-        with suppress(NoCapacity):  # the autoscaler sees to it
+        with suppress(NoCapacity, OverQuota):  # the autoscaler sees to it
             add(tx, podd, endpoint, now)
 
 
@@ -249,7 +251,7 @@ def rebooted(tx: Tx, podd: Platform, worker: Worker, now: int) -> None:
 
 
 def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int) -> None:
-    """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now."""
+    """Try an unhealthy worker again. Raises NoCapacity when there is no room for it now, and OverQuota."""
     room, instance_id = _room(tx, podd, endpoint, worker.workload.needs.disk)
     make_room(tx, podd, room, now)
     _renew(
@@ -280,6 +282,11 @@ def misfit(db: Reader, podd: Platform, endpoint: Endpoint) -> str:
         return pods.mismatch(wish, podd.facts(db))
     except Invalid as error:  # said before versions were checked
         return error.message
+
+
+def owner_of(endpoint: Endpoint) -> Owner:
+    """Workers count for who has made their endpoint."""
+    return Owner(endpoint.account_id, endpoint.created_by)
 
 
 def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
@@ -328,10 +335,12 @@ def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capaci
     first that there is room for."""
     if wrong := misfit(tx, podd, endpoint):
         raise NoCapacity("no room for another worker", wrong)
+    owner = owner_of(endpoint)
     if not endpoint.on_cpus:
         request = gpu_request(tx, podd, endpoint)
         none = "no free GPU for another worker"
-        return capacity.find(tx, podd, request, PodRequest(), no_gpu=none, disk=disk), ""
+        whole = PodRequest()
+        return admission.room(tx, podd, owner, request, whole, no_gpu=none, disk=disk, worker=True), ""
     refusal = NoCapacity("no room for another worker")
     for flavour, vcpus in podd.catalogue.parse_instance_ids(endpoint.instance_ids):
         wish = pods.sized(PodRequest(cpu_flavor_ids=(flavour.id,), vcpus=vcpus), flavour)
@@ -339,7 +348,9 @@ def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capaci
             refusal = NoCapacity(refusal.message, mismatch)
             continue
         with suppress(NoCapacity):
-            room = capacity.find(tx, podd, NO_GPU, wish, no_gpu=refusal.message, disk=disk)
+            room = admission.room(
+                tx, podd, owner, NO_GPU, wish, no_gpu=refusal.message, disk=disk, worker=True
+            )
             return room, flavour.instance_id(vcpus)
     raise refusal
 

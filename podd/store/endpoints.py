@@ -14,6 +14,7 @@ def insert(tx: Tx, endpoint: Endpoint) -> None:
             "id": endpoint.id,
             "account_id": endpoint.account_id,
             "created_at": endpoint.created_at,
+            "created_by": endpoint.created_by or endpoint.account_id,
             "version": endpoint.version,
             "asked_at": endpoint.asked_at,
             **_settings(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from podd.store import notices
 from podd.store.db import Reader, Tx
 
 
@@ -19,11 +20,12 @@ def bell(subject: str) -> str:
 
 
 def add(tx: Tx, subject: str, kind: str, text: str, at: int, *, private: str = "") -> None:
-    """Keep the event, and say it in podd's own log. `private` is for its owner alone: what a container
-    wrote may hold secrets."""
+    """Keep the event, say it in podd's own log, and have it told to who is to be told (`domain/notice.py`).
+    `private` is for its owner alone, and stays here: what a container wrote may hold secrets."""
     tx.insert("events", {"at": at, "subject": subject, "kind": kind, "text": text + private})
     tx.tell(kind, subject=subject, text=text)
     tx.ring(bell(subject))
+    notices.note(tx, subject, kind, text, at)
 
 
 def of(db: Reader, subject: str, limit: int = 100, after: int = 0) -> list[Event]:

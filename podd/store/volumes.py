@@ -6,7 +6,7 @@ from typing import Any
 from podd.domain.volume import NetworkVolume
 from podd.store.db import Reader, Tx
 
-_COLUMNS = "id, account_id, name, size, created_at"
+_COLUMNS = "id, account_id, name, size, created_at, created_by"
 
 
 def insert(tx: Tx, volume: NetworkVolume) -> None:
@@ -18,6 +18,7 @@ def insert(tx: Tx, volume: NetworkVolume) -> None:
             "name": volume.name,
             "size": volume.size,
             "created_at": volume.created_at,
+            "created_by": volume.created_by or volume.account_id,
         },
     )
 

@@ -43,6 +43,7 @@ def insert(tx: Tx, workload: Workload) -> None:
             "created_at": workload.created_at,
             "changed_at": workload.changed_at,
             "changed_by": workload.changed_by,
+            "created_by": workload.created_by or workload.account_id,
         },
     )
 
@@ -188,6 +189,7 @@ def insert_pod(tx: Tx, pod: Pod) -> None:
             "stop_after": pod.stop_after,
             "terminate_after": pod.terminate_after,
             "global_networking": pod.global_networking,
+            "runs_since": pod.runs_since,
         },
     )
 
@@ -211,6 +213,18 @@ def pods_of(db: Reader, account_id: str) -> list[Pod]:
 def pods_due(db: Reader, now: int) -> list[Pod]:
     """Pods whose time to stop or to be terminated has come."""
     return _pods(db, "(pods.stop_after <= ? OR pods.terminate_after <= ?)", (now, now))
+
+
+def pods_outliving(db: Reader, hours: int, warned_before: int, now: int) -> list[Pod]:
+    """Pods that should run, and have less than `warned_before` ms left of as long as they may. It is `hours`,
+    unless their account has a quota of its own; 0 is for ever."""
+    return _pods(
+        db,
+        "workloads.desired = 'RUNNING' AND (SELECT hours > 0 AND pods.runs_since + hours * 3600000 - ? <= ? "
+        "FROM (SELECT COALESCE((SELECT amount FROM quotas WHERE quotas.account_id = workloads.account_id "
+        "AND quotas.name = 'lifetime_hours'), ?) AS hours))",
+        (warned_before, now, hours),
+    )
 
 
 def using_network_volume(db: Reader, volume_id: str) -> list[Workload]:
@@ -417,6 +431,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         created_at=row["created_at"],
         changed_at=row["changed_at"],
         changed_by=row["changed_by"],
+        created_by=row["created_by"],
         last_started_at=row["last_started_at"],
         gpus_lost_at=row["gpus_lost_at"],
         sick_gpus=tuple(_sick(gpu) for gpu in gpus if gpu["fault"] or gpu["health"] != GpuState.HEALTHY),
@@ -444,7 +459,7 @@ def _pod_once(columns: tuple[str, ...], values: tuple[Any, ...], workload: Workl
     """As `_once`. What others keep about a pod is found fastest when it is the very same one."""
     row = dict(zip(columns, values, strict=True))
     del row["id"]
-    row.update(locked=bool(row["locked"]), global_networking=bool(row["global_networking"]))
+    row |= {name: bool(row[name]) for name in ("locked", "global_networking", "idle_exempt")}
     return Pod(workload=workload, **row)
 
 

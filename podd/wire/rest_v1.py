@@ -285,6 +285,7 @@ class Pod(BaseModel):
     adjustedCostPerHr: float
     createdAt: str
     lastStartedAt: str = ""
+    idleWarnedAt: str = ""
     lastStatusChange: str
     uptimeSeconds: int
     ports: list[str]

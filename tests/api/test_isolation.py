@@ -81,10 +81,8 @@ KINDS = {
     "requests": "nothing",
     **dict.fromkeys("status status-sync stream cancel retry".split(), "job"),
     **dict.fromkeys("job-take job-take-batch job-stop job-done job-stream ping".split(), "nothing"),
-    **dict.fromkeys(
-        "delegations clusters gpus cpus datacenters use credit docs".split(), "nothing"
-    ),
-    **dict.fromkeys("sandboxes tags openai v1 allowances statements".split(), "nothing"),
+    **dict.fromkeys("delegations clusters gpus cpus datacenters use credit docs".split(), "nothing"),
+    **dict.fromkeys("sandboxes tags openai v1 allowances statements quotas".split(), "nothing"),
 }
 """What the id after a part of a path is an id of."""
 

@@ -36,6 +36,10 @@ OPERATORS_ONLY = {
     "gpu.change",
     "gpu.read",
     "machine.read",
+    "notice.read",
+    "notice.test",
+    "pod.exempt",
+    "quota.change",
     "secret.rotate",
     "team.add",
 }
@@ -82,7 +86,8 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
         (
             OPERATOR,
             OPERATORS_ONLY
-            | {"key.read", "key.save", "pod.explain", "endpoint.explain", "plan.buy"}
+            | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
+            | {"plan.buy"}
             | {"team.read", "team.change"},
         ),
         (INSIDE, {"pod.read", "pod.stop", "pod.terminate"}),
@@ -95,7 +100,10 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
         (FOR_POD, {"pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
         (replace(FOR_POD, role=Role.BASIC), {"pod.explain", "pod.read"}),
         (replace(FOR_POD, role=Role.BILLING), set()),
-        (replace(READ_ONLY, role=Role.BILLING), MONEY | {"account.read", "key.read", "team.read"}),
+        (
+            replace(READ_ONLY, role=Role.BILLING),
+            MONEY | {"account.read", "key.read", "team.read"},
+        ),
     ],
 )
 def test_the_table_lets_each_do_this_and_no_more(caller: Caller, allowed: set[str]) -> None:

@@ -162,7 +162,8 @@ def known_cards() -> Catalogue:
 
 
 class Lab:
-    """One podd. `caller` is its first account. Limits are settings of the `limits` section."""
+    """One podd. `caller` is its first account. Limits are settings of the `limits` section, `more_settings`
+    other sections."""
 
     def __init__(
         self,
@@ -173,6 +174,7 @@ class Lab:
         machine_settings: dict[str, Any] | None = None,
         billing_settings: dict[str, Any] | None = None,
         gpus_settings: dict[str, Any] | None = None,
+        more_settings: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
         directory.mkdir(exist_ok=True)
@@ -182,6 +184,7 @@ class Lab:
             machine=machine_settings or {},
             billing=billing_settings or {},
             gpus=gpus_settings or {},
+            **(more_settings or {}),
         )
         self.settings.database.write_bytes(empty_database())
         self.host = host

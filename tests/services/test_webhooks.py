@@ -11,7 +11,7 @@ from podd.domain.endpoint import Endpoint
 from podd.domain.job import Job, JobStatus, Result, parse_request
 from podd.domain.measure import Measure
 from podd.services import endpoints, jobs
-from podd.services.webhooks import Outbox
+from podd.services.webhooks import Webhooks
 from podd.store import measures
 from podd.store import webhooks as rows
 from tests.receiver import Receiver, receiving
@@ -39,7 +39,7 @@ def deliver(lab: Lab) -> None:
 
 async def _deliver(lab: Lab) -> None:
     courier = HttpCourier((LOOPBACK,), timeout=10)
-    outbox = Outbox(lab.podd, courier)
+    outbox = Webhooks(lab.podd, courier)
     while due(lab):
         await outbox.tick(lab.now)
         await asyncio.gather(*(t for t in asyncio.all_tasks() if t is not asyncio.current_task()))
@@ -195,7 +195,7 @@ def test_63_a_receiver_that_hangs_holds_up_no_other_endpoint(lab: Lab, receiver:
 
 async def _while_it_hangs(lab: Lab, receiver: Receiver, other: Receiver) -> None:
     courier = HttpCourier((LOOPBACK,), timeout=10)
-    outbox = Outbox(lab.podd, courier)
+    outbox = Webhooks(lab.podd, courier)
     await outbox.tick(lab.now)
     await outbox.tick(lab.now)
     share = lab.settings.webhooks.at_once_per_endpoint
@@ -214,7 +214,7 @@ def test_deliveries_broken_off_by_the_daemons_end_are_made_again(lab: Lab, recei
 
 async def _leave_while_it_hangs(lab: Lab, receiver: Receiver) -> None:
     courier = HttpCourier((LOOPBACK,), timeout=10)
-    outbox = Outbox(lab.podd, courier)
+    outbox = Webhooks(lab.podd, courier)
     await outbox.tick(lab.now)
     await lab._until(lambda: receiver.heard)
     await outbox.close()

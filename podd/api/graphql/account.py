@@ -11,7 +11,7 @@ from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
 from podd.domain.account import Account, CallerKind, require
 from podd.domain.billing import COMPUTE, NETWORK_VOLUME, POD_DISK, POD_VOLUME
-from podd.services import accounts, credit, funds, plans, registries, secrets, teams
+from podd.services import accounts, credit, funds, plans, quotas, registries, secrets, teams
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -127,6 +127,7 @@ def show(account: Account) -> View:
         "datacenters": catalogue.data_centers,
         "billing": billing.mine,
         "savingsPlans": _my_plans,
+        "quotas": _my_quotas,
         "clientBalance": _my_balance,
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
@@ -185,6 +186,12 @@ async def _my_plans(info: GraphQLResolveInfo) -> list[View]:
     context = _who_sees_money(info)
     bought = await context.read(plans.of_account, context.caller.account_id)
     return [views.plan_view(plan) for plan in bought if plan.ends_at > context.now]
+
+
+async def _my_quotas(info: GraphQLResolveInfo) -> list[View]:
+    context: Call = info.context
+    found = await context.read(quotas.own, context.podd, context.caller)
+    return [{"name": quota.name, "used": quota.used, "allowed": quota.allowed} for quota in found]
 
 
 async def _my_balance(info: GraphQLResolveInfo) -> float:

@@ -124,6 +124,8 @@ def _code(error: PoddError) -> str:
         return "POD_NOT_FOUND"
     if isinstance(error, errors.NoFunds):
         return "INSUFFICIENT_BALANCE"
+    if isinstance(error, errors.OverQuota):
+        return "QUOTA_EXCEEDED"
     if isinstance(error, Invalid):
         return "BAD_USER_INPUT"
     if isinstance(error, errors.StorageFailed):

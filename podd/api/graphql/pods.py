@@ -13,11 +13,14 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views.catalogue import cpu_flavor_view
 from podd.api.graphql.views.pod import pod_view
 from podd.api.graphql.volumes import show_volume
+from podd.api.shown import instant
 from podd.domain import account as who
+from podd.domain import idle, quota
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod, PodRequest
 from podd.domain.volume import NetworkVolume
-from podd.services import pods
+from podd.domain.workload import Desired
+from podd.services import pods, quotas
 from podd.store import volumes
 from podd.store.db import Reader
 
@@ -102,13 +105,24 @@ def show_pods(db: Reader, context: Call, found: list[Pod]) -> list[Shown]:
     types = podd.gpu_types(db)
     volume_of = cache(lambda volume_id: volumes.get(db, volume_id))
     use, load = context.api.telemetry.gpus, context.api.telemetry.containers
+    policy_of = cache(lambda account_id: quotas.idle_policy(db, podd, account_id))
+    hours_of = cache(lambda account_id: quotas.lifetime_hours(db, podd, account_id))
+
+    def ends(pod: Pod) -> View:
+        """When podd will stop it, as things are."""
+        if pod.workload.desired is not Desired.RUNNING:
+            return {}
+        account_id = pod.workload.account_id
+        lifetime_ends = quota.ends_at(pod.runs_since, hours_of(account_id))
+        idle_stops = idle.stops_at(policy_of(account_id), pod.idle_warned_at)
+        return {"lifetimeEndsAt": instant(lifetime_ends), "idleStopsAt": instant(idle_stops)}
 
     def shown(pod: Pod) -> Shown:
-        gpu_type = types.get(pod.gpu_type_id)
+        gpu_type, ending = types.get(pod.gpu_type_id), ends(pod)
 
         def view() -> View:
             facts = pod_view(pod, podd, gpu_type, load, use, context.now)
-            return {**facts, **_what_it_names(context, pod, volume_of)}
+            return {**facts, **ending, **_what_it_names(context, pod, volume_of)}
 
         if pod.workload.at_rest and pod.id not in load and not pod.workload.needs.network_volume_id:
             return AtRest((pod, gpu_type), view)

@@ -120,6 +120,8 @@ def _view(pod: Pod, gpu_type: GpuType | None, machine_id: str, public_ip: str, n
     )
     if workload.last_started_at is not None:
         view.lastStartedAt = instant(workload.last_started_at) or ""
+    if pod.idle_warned_at is not None:
+        view.idleWarnedAt = instant(pod.idle_warned_at) or ""
     return view
 
 

@@ -55,6 +55,7 @@ def _view(pod: Pod, hides_password: bool, here: str, cuda: str | None, api: Api 
             "runtime": runtime,
             "created_at": instant(workload.created_at),
             "started_at": instant(workload.started_at),
+            "idle_warned_at": instant(pod.idle_warned_at),
         }
     )
 

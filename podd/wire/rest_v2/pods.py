@@ -120,6 +120,7 @@ class Pod(ContainerConfig):
     runtime: PodRuntime | None
     created_at: str
     started_at: str | None
+    idle_warned_at: str | None = left_out()
 
 
 class ListPodsResponse(View):

@@ -75,6 +75,8 @@ def pod_view(
         "consumerUserId": workload.account_id,
         "version": workload.generation,
         "locked": pod.locked,
+        "idleWarnedAt": instant(pod.idle_warned_at),
+        "idleExempt": pod.idle_exempt,
         "machineType": "GPU" if pod.gpu_count else "CPU",
         "savingsPlans": [],
         "latestTelemetry": _telemetry(pod, containers.get(pod.id), gpu_use),
