@@ -70,6 +70,7 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "pod.stop": _POD_TOO,
     "pod.terminate": _POD_TOO,
     "pod.change": _ACCOUNT,
+    "pod.connect": _ACCOUNT | _OPERATOR,
     "account.change": _ACCOUNT,
     "registry.read": _ACCOUNT,
     "registry.save": _ACCOUNT,
