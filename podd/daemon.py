@@ -69,6 +69,7 @@ from podd.services.platform import (
 from podd.services.reconcile import Reconciler
 from podd.services.shells import Shells
 from podd.services.telemetry import Telemetry
+from podd.services.terminals import Terminals
 from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Outbox
 from podd.store import jobs, meta, sealed
@@ -165,6 +166,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         async with _at_work(podd, engine, info, storage, probe, fence) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             shells = Shells(podd, engine)
+            terminals = Terminals(podd, shells)
             app = application.create(
                 Api(
                     podd,
@@ -173,6 +175,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     lambda: not reconciler.engine_away,
                     logs=Logs(podd, engine),
                     gauge=Gauge(settings.rates),
+                    terminals=terminals,
                 )
             )
             checks = Checks(podd)
@@ -207,6 +210,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 bells.close()
                 await gateway.stop()
                 await asyncio.gather(*(server.stop() for server in servers))
+                await terminals.close()
                 await shells.close()
                 await sampling.stop()
                 await front.close()

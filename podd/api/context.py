@@ -19,6 +19,7 @@ from podd.services import accounts
 from podd.services.logs import Logs
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
+from podd.services.terminals import Terminals
 from podd.store.db import Reader, Tx
 
 P = ParamSpec("P")
@@ -39,6 +40,7 @@ class Api:
     engine_answers: Callable[[], bool]
     logs: Logs
     gauge: Gauge
+    terminals: Terminals
     turns: Turns = field(default_factory=Turns)
     kept: Kept = field(default_factory=Kept)
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from podd import __version__, daemon, doctor, log
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
+from podd.cli.shell import shell
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
 from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
@@ -32,6 +33,7 @@ secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
 app.add_typer(gpus, name="gpus")
 app.add_typer(credit, name="credit")
+app.command("shell")(shell)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 
