@@ -152,7 +152,7 @@ def _write(stream: int, data: bytes) -> None:
 def _raw(fd: int) -> Iterator[None]:
     """What is typed goes to the other end as it is."""
     before = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is kept
     try:
         yield
     finally:

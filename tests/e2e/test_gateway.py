@@ -1,7 +1,6 @@
 """The SSH gateway with the clients everybody has, into a pod of plain processes without an sshd."""
 
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -348,29 +347,6 @@ def test_podd_shell_runs_a_command_with_its_streams_and_its_exit_code(way: Way) 
             timeout=60,
         )
         assert (done.returncode, done.stdout, done.stderr) == (6, "to stdin", "to stderr\n")
-
-
-def test_podd_shell_is_a_terminal_where_it_has_one(way: Way) -> None:
-    words = [sys.executable, "-m", "podd", "shell", way.pod_id, "--config", str(way.daemon.config)]
-    script = "stty rows 33 cols 99; " + shlex.join(words)
-    ours, theirs = os.openpty()
-    with subprocess.Popen(
-        ["setsid", "-c", "sh", "-c", script],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=way.daemon.environment(),
-    ) as shell:
-        os.close(theirs)
-        os.write(ours, b"stty size; tty; exit 4\n")
-        said = b""
-        with suppress(OSError):
-            while piece := os.read(ours, 10_000):
-                said += piece
-        assert shell.wait(30) == 4
-    os.close(ours)
-    assert b"33 99" in said
-    assert b"/dev/pts/" in said
 
 
 # Private

@@ -12,7 +12,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.docker
 
 IMAGE = os.environ.get("PODD_TEST_IMAGE", "podd-test/busybox:latest")
-SERVE = "sh -c 'while :; do echo HELLO | nc -l -p 7777 -s 127.0.0.1 >/dev/null; done'"
+RUN_ON = "sleep 3600"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def way(new_daemon: NewDaemon, tmp_path: Path) -> Way:
     daemon = new_daemon().start()
     key = new_key(tmp_path / "key")
     daemon.graphql(SET_KEY, {"key": key.with_suffix(".pub").read_text()})
-    pod_id = daemon.create_pod(SERVE, imageName=IMAGE)
+    pod_id = daemon.create_pod(RUN_ON, imageName=IMAGE)
     eventually(lambda: daemon.runs(pod_id), 30)
     user = daemon.http("GET", f"/v2/pods/{pod_id}").json()["ssh"]["proxy"]["username"]
     return Way(daemon, key, pod_id, user, daemon.key)
@@ -30,7 +30,6 @@ def test_an_image_without_an_sshd_can_be_worked_in(way: Way) -> None:
     done = way.ssh("cat; echo $RUNPOD_POD_ID >&2; exit 7", input="to stdin")
     assert (done.returncode, done.stdout, done.stderr) == (7, "to stdin", f"{way.pod_id}\n")
     assert way.ssh("-tt", input="echo is-$TERM; exit 5\n").returncode == 5
-    assert asked(way, "localhost:7777").stdout == "HELLO\n"
     assert asked(way, "localhost:7778").returncode != 0
     engine = way.daemon.containers()
     host = engine.info().host_address
