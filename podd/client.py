@@ -1,11 +1,15 @@
 """Speaks to a podd: over the operator's socket on this machine, or to PODD_URL with PODD_API_KEY."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect, unix_connect
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -17,9 +21,10 @@ class ClientError(Exception):
 class Client:
     """`Client.local(data_dir)` or `Client.remote(url, key)`; `Client.find` chooses by the environment."""
 
-    def __init__(self, http: httpx.Client, where: str) -> None:
+    def __init__(self, http: httpx.Client, where: str, socket_path: str = "") -> None:
         self._http = http
         self._where = where
+        self._socket_path = socket_path
 
     @classmethod
     def find(cls, data_dir: Path) -> Self:
@@ -30,7 +35,9 @@ class Client:
     def local(cls, data_dir: Path) -> Self:
         path = data_dir / "podd.sock"
         transport = httpx.HTTPTransport(uds=str(path))
-        return cls(httpx.Client(transport=transport, base_url="http://podd", timeout=30), str(path))
+        return cls(
+            httpx.Client(transport=transport, base_url="http://podd", timeout=30), str(path), str(path)
+        )
 
     @classmethod
     def remote(cls, url: str, key: str) -> Self:
@@ -63,6 +70,21 @@ class Client:
     def text(self, path: str) -> str:
         """Read a text. Raises ClientError."""
         return self._send("GET", path, None).text
+
+    @contextmanager
+    def socket(self, path: str) -> Iterator[ClientConnection]:
+        """A WebSocket there. Raises ClientError when there is none to be had."""
+        url = self._http.base_url.copy_with(raw_path=path.encode())
+        address = str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
+        try:
+            if self._socket_path:
+                connection = unix_connect(self._socket_path, address)
+            else:
+                connection = connect(address, proxy=None)
+        except (OSError, WebSocketException) as error:
+            raise _no_answer(self._where, error) from error
+        with connection:
+            yield connection
 
     def _ask(self, method: str, path: str, body: object, answer: type[T]) -> T:
         response = self._send(method, path, body)

@@ -419,6 +419,27 @@ class Proxy(_Section):
         return value.lower()
 
 
+class Gateway(_Section):
+    ssh_port: Annotated[int, Field(ge=0, le=65535)] = 2222
+    login_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    keys_per_login: Positive = 10
+    failed_logins: Rate = "20 per 10 minutes"
+    logins_at_once: Positive = 200
+    logins_at_once_per_address: Positive = 20
+    connections_per_account: Positive = 64
+    forwards_per_connection: Positive = 256
+    keepalive_seconds: Seconds = 30
+    sessions: Positive = 256
+    sessions_per_account: Positive = 64
+
+
+class Terminal(_Section):
+    token_seconds: Seconds = 60
+    reconnect_seconds: Seconds = 60
+    buffer_bytes: Positive = 256 * 1024
+    origins: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ()
+
+
 class LoadBalancer(_Section):
     wait_seconds: Seconds = 120
     affinity_wait_seconds: Seconds = 300
@@ -515,6 +536,8 @@ class Settings(BaseSettings):
     idle: Idle = Idle()
     containers: Containers = Containers()
     proxy: Proxy = Proxy()
+    gateway: Gateway = Gateway()
+    terminal: Terminal = Terminal()
     load_balancer: LoadBalancer = LoadBalancer()
     prices: Prices = Prices()
     billing: Billing = Billing()

@@ -29,9 +29,10 @@ from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
 from podd.declared import DeclaredProbe, JoinedProbe
+from podd.gateway.server import Gateway
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
-from podd.listeners import Server, open_ways_in, operator_socket
+from podd.listeners import Server, open_ways_in, operator_socket, ssh_sockets
 from podd.loops import Loop, Loops
 from podd.mail import SmtpPostman
 from podd.nvml import NvmlProbe
@@ -73,7 +74,9 @@ from podd.services.platform import (
     Platform,
 )
 from podd.services.reconcile import Reconciler
+from podd.services.shells import Shells
 from podd.services.telemetry import Telemetry
+from podd.services.terminals import Terminals
 from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Webhooks
 from podd.store import jobs, meta, notices, sealed
@@ -140,7 +143,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = open_ways_in(settings, info)
-        for listener in ways_in.sockets:
+        ssh = ssh_sockets(settings)
+        for listener in (*ways_in.sockets, *ssh):
             closing.callback(listener.close)
         hook = await asyncio.to_thread(accelerator.install, settings.data_dir)
         podd = Platform(
@@ -168,6 +172,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         await fence.tick(clock.now())
         async with _at_work(podd, engine, info, storage, probe, fence) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
+            shells = Shells(podd, engine)
+            terminals = Terminals(podd, shells)
             app = application.create(
                 Api(
                     podd,
@@ -176,6 +182,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     lambda: not reconciler.engine_away,
                     logs=Logs(podd, engine),
                     gauge=Gauge(settings.rates),
+                    terminals=terminals,
                 )
             )
             checks = Checks(podd)
@@ -196,9 +203,11 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 bells,
                 clock,
             )
+            gateway = Gateway(podd, shells, ssh)
             sampling.start()
             for server in servers:
                 await server.start()
+            await gateway.start()
             log.info(
                 "serving",
                 version=__version__,
@@ -211,7 +220,10 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 yield servers
             finally:
                 bells.close()
+                await gateway.stop()
                 await asyncio.gather(*(server.stop() for server in servers))
+                await terminals.close()
+                await shells.close()
                 await sampling.stop()
                 await front.close()
                 await checks.close()

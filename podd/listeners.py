@@ -46,7 +46,14 @@ def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
     return WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}", port)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def ssh_sockets(settings: Settings) -> list[socket.socket]:
+    """Where the SSH gateway listens: its port, at the addresses of `listen`. Raises DaemonError."""
+    port = settings.gateway.ssh_port
+    hosts = dict.fromkeys(host for host, _ in settings.addresses) if port else {}
+    return [_listen(host, port, setting="gateway.ssh_port") for host in hosts]
+
+
+def _listen(host: str, port: int, setting: str = "listen") -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -55,7 +62,7 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise DaemonError(
             f"Cannot listen on {host}:{port}: {reason}. "
-            "Stop what uses the port, or set another one in `listen`."
+            f"Stop what uses the port, or set another one in `{setting}`."
         ) from error
 
 

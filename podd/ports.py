@@ -4,7 +4,7 @@ Engines and probes are blocking on purpose: callers run them in threads, never o
 contract suite (tests/contract) holds every implementation, the fakes included, to the same promises.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,6 +63,45 @@ class ExecResult:
 
 Listening = frozenset[tuple[str, int]]
 """Ports, each as ("tcp" or "udp", number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The size of a terminal, in characters."""
+
+    columns: int
+    rows: int
+
+
+STDOUT, STDERR = 1, 2
+
+
+class Exec(Protocol):
+    """A command at work inside a container, with its streams. Any thread may call any method."""
+
+    def read(self) -> tuple[int, bytes] | None:
+        """The next piece of output: STDOUT or STDERR, and the bytes. Waits for one; None at the end, also
+        after close(). In a terminal all of it is STDOUT."""
+
+    def write(self, data: bytes) -> None:
+        """Waits until the command takes it. What nobody will read any more is dropped."""
+
+    def end_input(self) -> None:
+        """Nothing more will be written. A terminal is told with Ctrl-D."""
+
+    def resize(self, window: Window) -> None:
+        """Without effect where there is no terminal, or no command any more."""
+
+    def signal(self, name: str) -> None:
+        """Send it (by its name, as INT) to the command's process group. Without effect once that is over."""
+
+    def wait(self) -> int:
+        """The exit code, once all output was read. Raises EngineError when it cannot be known: always so
+        after close()."""
+
+    def close(self) -> None:
+        """Hang up, as a terminal does that goes: SIGHUP to the process group, if the command goes on. Ends
+        whoever reads or writes. Again is fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +175,13 @@ class Engine(Protocol):
     def exec(self, name: str, argv: Sequence[str]) -> ExecResult:
         """Run a command inside and wait for it. stdout and stderr come as one text. Raises NoSuchContainer,
         and EngineError when the container is not running."""
+
+    def open_exec(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], window: Window | None
+    ) -> Exec:
+        """Run a command inside, to be talked to; `env` comes on top of the container's own. With `window` it
+        has a terminal of that size. A command that is not there ends with 126 or 127 and says so. Raises as
+        `exec`."""
 
     def stats(self, name: str) -> Stats:
         """Use of CPU and memory now. Raises NoSuchContainer, and EngineError when it is not running."""

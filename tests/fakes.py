@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
@@ -13,12 +13,15 @@ from typing import Any
 from podd.domain.container import Container, ContainerSpec, ContainerState, PortBinding, RegistryAuth
 from podd.domain.gpu import Gpu, GpuFault
 from podd.ports import (
+    STDERR,
+    STDOUT,
     Clock,
     ContainerEvent,
     Engine,
     EngineAway,
     EngineError,
     EngineInfo,
+    Exec,
     ExecResult,
     GpuProbe,
     GpuUse,
@@ -32,6 +35,7 @@ from podd.ports import (
     VolumeError,
     VolumeStorage,
     VolumeUse,
+    Window,
 )
 
 
@@ -136,13 +140,14 @@ class Behaviour:
     """What a container with a certain command does.
 
     `program` runs as soon as it starts. `exit_code` ends it right then; None lets it run on. `on_term` is its
-    exit code for SIGTERM; None ignores that. `commands` are what exec finds inside.
+    exit code for SIGTERM; None ignores that. `commands` are what exec finds inside, `talks` what open_exec.
     """
 
     program: Program = lambda _: None
     exit_code: int | None = None
     on_term: int | None = 143
     commands: dict[tuple[str, ...], Callable[["Running"], ExecResult]] = field(default_factory=dict)
+    talks: dict[tuple[str, ...], Callable[["FakeExec"], int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,7 @@ class _Box:
     spec: ContainerSpec
     now: Container
     log: list[LogLine] = field(default_factory=list)
+    execs: "list[FakeExec]" = field(default_factory=list)
 
     @property
     def runs(self) -> bool:
@@ -182,6 +188,81 @@ class _Machine:
     events: list[tuple[str, ContainerEvent]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     made: int = 0
+
+
+class FakeExec(Exec):
+    """What a command is talked through, seen from both sides: the port's, and that of the command, which is a
+    function of this and gives its exit code. It says what it has to say with `say`, `listen` gives the next
+    thing it is told (None: no more), and a signal is heard as its name."""
+
+    def __init__(self, env: Mapping[str, str], window: Window | None) -> None:
+        self.env = env
+        self.window = window
+        self._changed = threading.Condition()
+        self._said: deque[tuple[int, bytes]] = deque()
+        self._told: deque[bytes | str | None] = deque()
+        self._code: int | None = None
+        self._closed = False
+
+    # The command's side
+
+    def run(self, name: str, talks: "Callable[[FakeExec], int] | None") -> None:
+        if talks is None:
+            self.say(f"{name}: not found\n".encode(), STDERR)
+        self.end(127 if talks is None else talks(self))
+
+    def say(self, data: bytes, stream: int = STDOUT) -> None:
+        with self._changed:
+            self._said.append((stream, data))
+            self._changed.notify_all()
+
+    def listen(self) -> bytes | str | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._told or self._code is not None)
+            return self._told.popleft() if self._told else None
+
+    def end(self, code: int) -> None:
+        with self._changed:
+            self._code = code if self._code is None else self._code
+            self._changed.notify_all()
+
+    # The port
+
+    def read(self) -> tuple[int, bytes] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._said or self._closed or self._code is not None)
+            return self._said.popleft() if self._said and not self._closed else None
+
+    def write(self, data: bytes) -> None:
+        self._tell(data)
+
+    def end_input(self) -> None:
+        self._tell(None)
+
+    def resize(self, window: Window) -> None:
+        if self.window is not None:
+            self.window = window
+            self._tell("WINCH")
+
+    def signal(self, name: str) -> None:
+        self._tell(name)
+
+    def wait(self) -> int:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._code is not None)
+            if self._closed or self._code is None:
+                raise EngineError("The command was hung up on.")
+            return self._code
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+        self._tell("HUP")
+
+    def _tell(self, what: bytes | str | None) -> None:
+        with self._changed:
+            self._told.append(what)
+            self._changed.notify_all()
 
 
 class FakeEngine(Engine):
@@ -344,6 +425,20 @@ class FakeEngine(Engine):
                 return ExecResult(127, f"{argv[0]}: not found\n")
             return command(Running(self, box.spec))
 
+    def open_exec(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], window: Window | None
+    ) -> Exec:
+        self._called("open_exec", name, *argv)
+        with self._machine.changed:
+            box = self._box(name)
+            if not box.runs:
+                raise EngineError(f"The container {name} is not running.")
+            talks = self._behaviour(box.spec).talks.get(tuple(argv))
+            opened = FakeExec(dict(box.spec.env) | dict(env), window)
+            box.execs.append(opened)
+        threading.Thread(target=opened.run, args=(argv[0], talks), daemon=True).start()
+        return opened
+
     def stats(self, name: str) -> Stats:
         self._called("stats", name)
         with self._machine.changed:
@@ -484,6 +579,8 @@ class FakeEngine(Engine):
 
     def _end(self, box: _Box, exit_code: int) -> None:
         if box.runs:
+            for opened in box.execs:
+                opened.end(137)
             ended = self._now()
             self._change(box, state=ContainerState.EXITED, exit_code=exit_code, finished_at=ended, address="")
             self._happened(box, "die")

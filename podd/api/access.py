@@ -197,6 +197,7 @@ ROUTES = _table(
     POST /invitations/accept: team.join
     POST /secrets/rotate: secret.rotate
     GET /explanations/{id}: pod.explain or endpoint.explain
+    POST /terminals: pod.connect
     GET /machine: machine.read
     GET /use/{id}: machine.read
     GET /gpus: gpu.read
@@ -226,6 +227,9 @@ ROUTES = _table(
     POST /plans: plan.buy
     """
 )
+
+SOCKETS = frozenset({"/operator/v1/terminals/socket"})
+"""WebSockets, which are opened with a token that one of the operations gave."""
 
 FIELDS = _table(
     """
@@ -313,6 +317,8 @@ FIELDS = _table(
 async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Before anything else of a request is looked at: may this caller do that at all? Raises Unauthenticated,
     Forbidden."""
+    if connection.scope["type"] == "websocket" and connection.scope["path_template"] in SOCKETS:
+        return
     method = connection.scope.get("method", "GET")
     if method == "OPTIONS":  # tells the methods of a path
         return

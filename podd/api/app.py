@@ -21,6 +21,7 @@ from podd.api import (
     quotas,
     streaming,
     teams,
+    terminal,
     worker,
 )
 from podd.api.context import Api, number_request
@@ -61,6 +62,7 @@ def create(api: Api) -> Litestar:
             *teams.HANDLERS,
             *notices.HANDLERS,
             *quotas.HANDLERS,
+            *terminal.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),

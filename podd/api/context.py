@@ -20,6 +20,7 @@ from podd.services import accounts
 from podd.services.logs import Logs
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
+from podd.services.terminals import Terminals
 from podd.store.db import Reader, Tx
 
 P = ParamSpec("P")
@@ -44,6 +45,7 @@ class Api:
     engine_answers: Callable[[], bool]
     logs: Logs
     gauge: Gauge
+    terminals: Terminals
     turns: Turns = field(default_factory=Turns)
     kept: Kept = field(default_factory=Kept)
 

@@ -16,6 +16,7 @@ from podd.cli.gpus import gpus
 from podd.cli.keys import keys
 from podd.cli.notice import notice
 from podd.cli.quota import idle, quota
+from podd.cli.shell import shell
 from podd.cli.teams import teams
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
@@ -39,6 +40,7 @@ app.add_typer(credit, name="credit")
 app.add_typer(notice, name="notice")
 app.add_typer(idle, name="idle")
 account.command("quota")(quota)
+app.command("shell")(shell)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 

@@ -41,7 +41,7 @@ class Connection:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
-        self._streams: set[Stream] = set()
+        self._streams: set[Stream | Duplex] = set()
         self._closed = False
 
     @contextmanager
@@ -94,6 +94,24 @@ class Connection:
                 self._streams.discard(stream)
             response.close()
 
+    def duplex(self, path: str, body: Mapping[str, Any]) -> "Duplex":
+        """A POST whose connection then is a command's: what is sent is its input, what comes its output. The
+        SDK has this too, but loses what comes together with the engine's consent. Raises EngineError where
+        the engine is not on this machine and its connection is a secured one."""
+        with self.api() as client:
+            version = client.api_version
+        opened = Duplex(_call(self._where(), self._timeout), self._leave)
+        try:
+            opened.ask(f"/v{version}{path}", json.dumps(body).encode())
+        except OSError as error:
+            opened.close()
+            raise EngineAway(f"The Docker Engine cannot be reached: {error}.") from error
+        except EngineError:
+            opened.close()
+            raise
+        self._enter(opened)
+        return opened
+
     def close(self) -> None:
         """End every open stream and refuse further calls."""
         with self._lock:
@@ -133,7 +151,14 @@ class Connection:
         _knock(options.get("base_url"), self._timeout)
         return docker.APIClient(**options)
 
-    def _enter(self, stream: "Stream") -> None:
+    def _where(self) -> str:
+        return str(parse_host(self._base_url or kwargs_from_env().get("base_url")))
+
+    def _leave(self, stream: "Duplex") -> None:
+        with self._lock:
+            self._streams.discard(stream)
+
+    def _enter(self, stream: "Stream | Duplex") -> None:
         with self._lock:
             self._streams.add(stream)
         if self._closed:
@@ -180,6 +205,84 @@ class Stream:
         # The SDK's own way to the socket under a response; a reader that has just finished leaves none.
         with suppress(OSError, AttributeError):
             CancellableStream(iter(()), self._response).close()
+
+
+class Duplex:
+    """A connection that has become the streams of a command. One thread reads, one at a time sends; close(),
+    from any thread, ends both."""
+
+    def __init__(self, connection: socket.socket, left: Callable[["Duplex"], None]) -> None:
+        self._socket = connection
+        self._left = left
+        self._early = b""
+
+    def ask(self, path: str, body: bytes) -> None:
+        """Raises EngineError when the engine does not consent, and OSError."""
+        self._socket.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            chunk = self._socket.recv(_CHUNK)
+            if not chunk or len(answer) > _CHUNK:
+                raise EngineAway("The Docker Engine broke off in the middle of an answer.")
+            answer += chunk
+        head, _, self._early = answer.partition(b"\r\n\r\n")
+        status = int(head.split(None, 2)[1])
+        if status not in (101, 200):
+            raise answers.failure(status, _message(self._early))
+
+    def be_patient(self) -> None:
+        """From now on, silence is fine."""
+        with suppress(OSError):
+            self._socket.settimeout(None)
+
+    def chunks(self) -> Iterator[bytes]:
+        """What comes, until the command has closed its output, or the connection breaks."""
+        if self._early:
+            yield self._early
+        with suppress(OSError):
+            while chunk := self._socket.recv(_CHUNK):
+                yield chunk
+
+    def send(self, data: bytes) -> None:
+        """Waits until it is taken. Raises OSError."""
+        self._socket.sendall(data)
+
+    def end_sending(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._left(self)
+        self._socket.close()
+
+
+def _call(url: str, timeout: float) -> socket.socket:
+    """Connected to the engine, with this timeout for a start."""
+    scheme, _, where = url.partition("://")
+    try:
+        if scheme == "http+unix":
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(timeout)
+            connection.connect(where)
+            return connection
+        if scheme in ("http", "tcp"):
+            host, _, port = where.rpartition(":")
+            return socket.create_connection((host.strip("[]"), int(port.rstrip("/"))), timeout)
+    except OSError as error:
+        raise EngineAway(f"The Docker Engine cannot be reached at {where}: {error.strerror}.") from error
+    raise EngineError(f"Shells cannot be opened through a Docker Engine at {url}: use its socket.")
+
+
+def _message(body: bytes) -> str:
+    with suppress(ValueError, AttributeError):
+        return str(json.loads(body).get("message", ""))
+    return body.decode(errors="replace")
 
 
 def _knock(url: str | None, timeout: float) -> None:

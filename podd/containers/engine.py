@@ -8,7 +8,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from podd.containers import answers, firewall, listening
 from podd.containers import spec as asks
 from podd.containers.answers import CpuSample, PullProgress
 from podd.containers.connection import Connection, Silent
+from podd.containers.exec import DockerExec, introduced, kill_command
 from podd.containers.logs import Log, payloads
 from podd.containers.network import Networks
 from podd.containers.sightings import Sightings
@@ -32,12 +33,14 @@ from podd.ports import (
     Engine,
     EngineError,
     EngineInfo,
+    Exec,
     ExecResult,
     LogStream,
     NoSuchContainer,
     PortTaken,
     StartRefused,
     Stats,
+    Window,
 )
 
 Json = dict[str, Any]
@@ -166,7 +169,37 @@ class DockerEngine(Engine):
 
     def exec(self, name: str, argv: Sequence[str]) -> ExecResult:
         """A command that says nothing for ten minutes is given up, though it may go on inside."""
-        container_id = self._own(name)["Id"]
+        return self._exec(self._own(name)["Id"], argv)
+
+    def open_exec(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], window: Window | None
+    ) -> Exec:
+        container_id, terminal = self._own(name)["Id"], window is not None
+        with self._connection.api() as api:
+            exec_id = api.exec_create(
+                container_id,
+                introduced(argv, terminal=terminal),
+                stdin=True,
+                tty=terminal,
+                environment=dict(env),
+            )["Id"]
+
+        def size(now: Window) -> None:
+            with self._connection.api() as api:
+                api.exec_resize(exec_id, height=now.rows, width=now.columns)
+
+        def kill(signal: str, group: int) -> None:
+            self._exec(container_id, kill_command(signal, group))
+
+        return DockerExec(
+            self._connection.duplex(f"/exec/{exec_id}/start", {"Detach": False, "Tty": terminal}),
+            window,
+            size=size,
+            kill=kill,
+            exit_code=lambda: self._exec_exit_code(exec_id),
+        )
+
+    def _exec(self, container_id: str, argv: Sequence[str]) -> ExecResult:
         with self._connection.api() as api:
             exec_id = api.exec_create(container_id, list(argv))["Id"]
         # We do not ask to upgrade the connection: the SDK loses what comes with the engine's consent.

@@ -119,6 +119,7 @@ class Child:
             "PODD_ENGINE": self._engine,
             "PODD_GPUS__SIMULATED": json.dumps(simulated),
             "PODD_MACHINE__DISK_GB": str(DISK_GB),
+            "PODD_GATEWAY__SSH_PORT": str(_free_port()),
             "PODD_BILLING__MODE": "off",
             "PODD_LOG__FORMAT": "console",
         }

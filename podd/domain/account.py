@@ -182,6 +182,7 @@ PERMISSIONS: dict[str, Permission] = {
     "pod.list": _account(_USERS, _READ),
     "pod.read": _account(_USERS, _READ + _POD, _IN_PODS),
     "pod.explain": _account(_USERS, _READ + _POD, _OPERATORS),
+    "pod.connect": _account(_USERS, _POD, _OPERATORS),
     "pod.create": _account(_DEVS, _WRITE),
     "pod.start": _account(_DEVS, _POD),
     "pod.stop": _account(_DEVS, _POD, _IN_PODS),

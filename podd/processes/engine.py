@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,17 @@ from podd.ports import (
     Engine,
     EngineError,
     EngineInfo,
+    Exec,
     ExecResult,
     Listening,
     LogStream,
     NoSuchContainer,
     StartRefused,
     Stats,
+    Window,
 )
 from podd.processes import record, shim
+from podd.processes.exec import ProcessExec
 from podd.processes.log import ProcessLog
 from podd.processes.record import Record
 
@@ -146,6 +149,12 @@ class ProcessEngine(Engine):
             return ExecResult(127 if isinstance(error, FileNotFoundError) else 126, f"{argv[0]}: {error}\n")
         code = done.returncode
         return ExecResult(code if code >= 0 else 128 - code, done.stdout.decode(errors="replace"))
+
+    def open_exec(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], window: Window | None
+    ) -> Exec:
+        there = self._running(name)
+        return ProcessExec(argv, there.files, {**there.spec["env"], **env}, window)
 
     def stats(self, name: str) -> Stats:
         """The memory limit is the one asked for; nothing enforces it."""

@@ -6,6 +6,7 @@ from podd.domain.account import EVERYTHING, ApiKey, Caller, CallerKind, Role, Sc
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.template import checked_name
 from podd.services import accounts
+from podd.store import accounts as account_rows
 from podd.store import endpoints, keys, teams, workloads
 from podd.store.db import Reader, Tx
 
@@ -63,6 +64,7 @@ def change(
         _check_expiry(expires_at, now)
         keys.change(tx, key.id, expires_at=expires_at)
     tx.tell("key changed", key=key.id, account=key.account_id)
+    tx.ring(account_rows.bell(key.account_id))
     return own(tx, caller, key_id)
 
 
@@ -71,6 +73,7 @@ def revoke(tx: Tx, caller: Caller, key_id: str, now: int) -> ApiKey:
     key = own(tx, caller, key_id)
     keys.revoke(tx, key.id, now)
     tx.tell("key revoked", key=key.id, account=key.account_id)
+    tx.ring(account_rows.bell(key.account_id))
     return key
 
 

@@ -126,6 +126,7 @@ def change_role(tx: Tx, caller: Caller, team: str, user: str, role: Role, now: i
         raise Conflict("The owner of a team is always an admin.")
     teams.put_member(tx, account.id, member.user_id, role, now)
     tx.tell("member changed", account=account.id, user=member.user_id, role=role.value)
+    tx.ring(account_rows.bell(account.id))
     return _member(tx, account, member.user_id)
 
 
@@ -188,6 +189,7 @@ def _let_go(tx: Tx, account: Account, member: Member, now: int) -> None:
     teams.remove_member(tx, account.id, member.user_id)
     keys.revoke_all_of(tx, account.id, member.user_id, now)
     tx.tell("member left", account=account.id, user=member.user_id)
+    tx.ring(account_rows.bell(account.id))
 
 
 def _again(db: Reader, account_id: str) -> Account:

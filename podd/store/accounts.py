@@ -7,6 +7,11 @@ from podd.domain.account import Account, AccountKind
 from podd.store.db import Reader, Row, Tx
 
 
+def bell(account_id: str) -> str:
+    """Rings when the account, or who may act for it, may have changed."""
+    return f"account:{account_id}"
+
+
 def insert(tx: Tx, account: Account) -> None:
     tx.insert(
         "accounts",
@@ -37,6 +42,7 @@ def change(tx: Tx, account_id: str, **values: Any) -> None:
     row = dict(values)
     if "extras" in row:
         row["extras_json"] = json.dumps(row.pop("extras"))
+    tx.ring(bell(account_id))
     tx.update("accounts", account_id, row)
 
 

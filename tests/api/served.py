@@ -35,7 +35,9 @@ from podd.services import accounts, autoscale, billing, dispatch
 from podd.services.logs import Logs
 from podd.services.platform import Host, Platform
 from podd.services.reconcile import Reconciler
+from podd.services.shells import Shells
 from podd.services.telemetry import Telemetry
+from podd.services.terminals import Terminals
 from podd.store import gpus
 from podd.store.db import Store
 from podd.wakeups import Bells
@@ -254,6 +256,8 @@ class Served:
         self.reconciler = Reconciler(self.podd, self.engine, FakeVolumes())
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)
+        self.shells = Shells(self.podd, self.engine)
+        self.terminals = Terminals(self.podd, self.shells)
         self.api = Api(
             self.podd,
             telemetry,
@@ -261,6 +265,7 @@ class Served:
             lambda: not self.reconciler.engine_away,
             logs=self.logs,
             gauge=Gauge(self.settings.rates),
+            terminals=self.terminals,
         )
         self._app = _app(self.api)
         own_socket = socket.socket(socket.AF_UNIX)
@@ -277,6 +282,8 @@ class Served:
         self.podd.bells.close()
         for door in self._doors:
             await _end(door)
+        await self.terminals.close()
+        await self.shells.close()
         await self._front.close()
         await self.checks.close()
         await self.reconciler.drain()

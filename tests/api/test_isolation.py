@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from graphql import is_leaf_type
-from litestar.routes import HTTPRoute
+from litestar.routes import HTTPRoute, WebSocketRoute
 
-from podd.api.access import FIELDS, ROUTES, Operations
+from podd.api.access import FIELDS, ROUTES, SOCKETS, Operations
 from podd.api.graphql.endpoint import _schema as schema
 from podd.domain.account import ANONYMOUS, PERMISSIONS, Caller, may
 from podd.services import accounts
@@ -82,7 +82,7 @@ KINDS = {
     **dict.fromkeys("status status-sync stream cancel retry".split(), "job"),
     **dict.fromkeys("job-take job-take-batch job-stop job-done job-stream ping".split(), "nothing"),
     **dict.fromkeys("delegations clusters gpus cpus datacenters use credit docs".split(), "nothing"),
-    **dict.fromkeys("sandboxes tags openai v1 allowances statements quotas".split(), "nothing"),
+    **dict.fromkeys("sandboxes tags openai v1 allowances statements quotas terminals".split(), "nothing"),
 }
 """What the id after a part of a path is an id of."""
 
@@ -255,6 +255,8 @@ def allowed(caller: Caller | None, needed: Operations) -> bool:
 
 def test_every_operation_names_its_permission_and_every_permission_is_used(world: World) -> None:
     assert routes(world.podd) == sorted(ROUTES), "podd/api/access.py lists the routes"
+    sockets = [route for route in world.podd._app.routes if isinstance(route, WebSocketRoute)]
+    assert {route.path_format for route in sockets} == SOCKETS
     assert sorted(FIELDS_OF) == sorted(FIELDS), "podd/api/access.py lists the fields"
     used = {operation for needed in (*ROUTES.values(), *FIELDS.values()) for operation in needed}
     assert used == set(PERMISSIONS)

@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from podd.domain.container import with_search_paths
-from podd.ports import ExecResult
-from tests.fakes import Behaviour, Running
+from podd.ports import STDERR, ExecResult
+from tests.fakes import Behaviour, FakeExec, Running
 
 IMAGE = os.environ.get("PODD_TEST_IMAGE", "podd-test/busybox:latest")
 
@@ -36,11 +37,24 @@ NOT_THERE = ("no-such-command", "--at-all")
 GO = ("touch", "go")
 SAY_NO = sh("echo no; exit 5")
 
+# What is talked to.
+REPEAT = ("cat",)
+SAY_BOTH = sh("echo out; echo err >&2; exit 6")
+SHOW_GREETING = sh('printf %s "$GREETING"')
+SHOW_SIZE = sh("trap 'stty size' WINCH; stty size; while :; do sleep 0.02; done")
+HEAR_INT = sh("trap 'echo heard; exit 4' INT; echo ready; while :; do sleep 0.02; done")
+NOTE_HANGUP = sh("trap 'touch hung-up; exit 0' HUP; echo ready; while :; do sleep 0.02; done")
+SEE_NOTE = ("test", "-e", "hung-up")
+POUR = sh("head -c 3000000 /dev/zero")
+IS_TERMINAL = sh("test -t 0 && test -t 1 && echo yes >/dev/tty")
+
 
 def behaviours() -> dict[tuple[str, ...], Behaviour]:
     """What each command comes to, for the fake."""
     return {
-        RUN_ON: Behaviour(commands={SAY_NO: lambda _: ExecResult(5, "no\n")}),
+        RUN_ON: Behaviour(
+            commands={SAY_NO: lambda _: ExecResult(5, "no\n"), SEE_NOTE: _see_note}, talks=TALKS
+        ),
         EXIT_0: Behaviour(exit_code=0),
         EXIT_7: Behaviour(program=lambda c: c.say("bye"), exit_code=7),
         EXIT_9_ON_TERM: Behaviour(program=lambda c: c.say("ready"), on_term=9),
@@ -56,6 +70,77 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
         WRITE_3_MB: Behaviour(program=_write_3_mb),
         COUNT_STARTS: Behaviour(program=_StartCounter(), exit_code=0),
     }
+
+
+def _repeat(talk: FakeExec) -> int:
+    while isinstance(heard := talk.listen(), bytes):
+        talk.say(heard)
+    return 0
+
+
+def _say_both(talk: FakeExec) -> int:
+    talk.say(b"out\n")
+    talk.say(b"err\n", STDERR)
+    return 6
+
+
+def _show_greeting(talk: FakeExec) -> int:
+    talk.say(talk.env["GREETING"].encode())
+    return 0
+
+
+def _show_size(talk: FakeExec) -> int:
+    while True:
+        assert talk.window is not None
+        talk.say(f"{talk.window.rows} {talk.window.columns}\r\n".encode())
+        if talk.listen() != "WINCH":
+            return 0
+
+
+def _hear_int(talk: FakeExec) -> int:
+    talk.say(b"ready\n")
+    while talk.listen() != "INT":
+        pass
+    talk.say(b"heard\n")
+    return 4
+
+
+_hung_up: list[FakeExec] = []
+
+
+def _note_hangup(talk: FakeExec) -> int:
+    _hung_up.clear()
+    talk.say(b"ready\n")
+    while talk.listen() != "HUP":
+        pass
+    _hung_up.append(talk)
+    return 0
+
+
+def _see_note(_: Running) -> ExecResult:
+    return ExecResult(0 if _hung_up else 1, "")
+
+
+def _pour(talk: FakeExec) -> int:
+    talk.say(bytes(3_000_000))
+    return 0
+
+
+def _is_terminal(talk: FakeExec) -> int:
+    talk.say(b"yes\r\n")
+    return 0
+
+
+TALKS: dict[tuple[str, ...], Callable[[FakeExec], int]] = {
+    REPEAT: _repeat,
+    SAY_BOTH: _say_both,
+    SHOW_GREETING: _show_greeting,
+    SHOW_SIZE: _show_size,
+    HEAR_INT: _hear_int,
+    NOTE_HANGUP: _note_hangup,
+    POUR: _pour,
+    IS_TERMINAL: _is_terminal,
+}
 
 
 def _greet(container: Running) -> None:

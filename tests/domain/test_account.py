@@ -57,7 +57,7 @@ READING = {
     "template.read",
     "volume.read",
 }
-USING = READING | {"job.submit", "job.cancel"}
+USING = READING | {"job.submit", "job.cancel", "pod.connect"}
 MAKING = {
     "endpoint.delete",
     "endpoint.save",
@@ -87,7 +87,7 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
             OPERATOR,
             OPERATORS_ONLY
             | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
-            | {"plan.buy"}
+            | {"plan.buy", "pod.connect"}
             | {"team.read", "team.change"},
         ),
         (INSIDE, {"pod.read", "pod.stop", "pod.terminate"}),
@@ -97,8 +97,8 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
         (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | PAYING | RULING),
         (READ_ONLY, READING | MONEY | {"account.read", "key.read", "team.read"}),
         (FOR_ENDPOINT, {"endpoint.explain", "endpoint.read", "job.submit", "job.read", "job.cancel"}),
-        (FOR_POD, {"pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
-        (replace(FOR_POD, role=Role.BASIC), {"pod.explain", "pod.read"}),
+        (FOR_POD, {"pod.connect", "pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
+        (replace(FOR_POD, role=Role.BASIC), {"pod.connect", "pod.explain", "pod.read"}),
         (replace(FOR_POD, role=Role.BILLING), set()),
         (
             replace(READ_ONLY, role=Role.BILLING),

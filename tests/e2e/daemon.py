@@ -74,6 +74,7 @@ class Daemon:
         self.engine = engine
         self.data_dir = directory / "data"
         self.port = _free_port()
+        self.ssh_port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = directory / "podd.toml"
         self.process: subprocess.Popen[bytes] | None = None
@@ -90,6 +91,7 @@ class Daemon:
             "data_dir": str(self.data_dir),
             "listen": [f"127.0.0.1:{self.port}"],
             "engine": engine,
+            "gateway": {"ssh_port": self.ssh_port},
             "log": {"format": "json"},
             # Enough for anything the tests start at once, whatever this machine has.
             "machine": {

@@ -51,7 +51,7 @@ def _view(pod: Pod, hides_password: bool, here: str, cuda: str | None, api: Api 
             "template": pod.template_id or None,
             "mounts": mounts_view(pod),
             "global_networking": _global_networking(pod),
-            "ssh": wire.PodSsh(proxy=None, direct=_direct_ssh(api, pod) if api and runtime else None),
+            "ssh": _ssh(api, pod) if api and runtime else wire.PodSsh(proxy=None, direct=None),
             "runtime": runtime,
             "created_at": instant(workload.created_at),
             "started_at": instant(workload.started_at),
@@ -115,6 +115,20 @@ def _gpu(pod: Pod) -> wire.GpuConfig:
 def _cpu(pod: Pod) -> wire.CpuConfig:
     needs = pod.workload.needs
     return wire.CpuConfig(id=pod.cpu_flavor_id, vcpu_count=needs.cpus, memory=needs.memory // 1024)
+
+
+def _ssh(api: Api, pod: Pod) -> wire.PodSsh:
+    return wire.PodSsh(proxy=_proxy_ssh(api, pod), direct=_direct_ssh(api, pod))
+
+
+def _proxy_ssh(api: Api, pod: Pod) -> wire.PodSshEndpoint | None:
+    """The way through podd's gateway, which needs no sshd in the pod."""
+    host, port = api.podd.settings.machine.public_ip, api.podd.settings.gateway.ssh_port
+    if not port:
+        return None
+    user = f"{pod.id}-{api.podd.keys.host_suffix(pod.id)}"
+    command = f"ssh {user}@{host} -p {port}"
+    return wire.PodSshEndpoint(host=host, port=port, username=user, command=command)
 
 
 def _direct_ssh(api: Api, pod: Pod) -> wire.PodSshEndpoint | None:
