@@ -7,7 +7,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from podd import __version__
-from podd.api import batches, credit, health, jobs, later, openai, operator, streaming, worker
+from podd.api import audit, batches, credit, health, jobs, later, openai, operator, sign_in, streaming, worker
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
@@ -42,6 +42,8 @@ def create(api: Api) -> Litestar:
             *later.HANDLERS,
             *operator.HANDLERS,
             *credit.HANDLERS,
+            *sign_in.HANDLERS,
+            *audit.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),

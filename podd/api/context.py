@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
@@ -10,13 +10,17 @@ from litestar import Request
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
+from podd.api.attempts import Attempts
+from podd.api.cookies import caller_by_cookie
 from podd.api.gauge import Gauge
 from podd.api.kept import Kept
+from podd.api.visits import Visit, visit_of
 from podd.api.waiting import Turns
-from podd.domain.account import ANONYMOUS, OPERATOR, Caller
+from podd.domain.account import ANONYMOUS, OPERATOR, Caller, CallerKind
 from podd.domain.errors import TooLarge, Unauthenticated
 from podd.services import accounts
 from podd.services.logs import Logs
+from podd.services.passwords import Passwords
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 from podd.store.db import Reader, Tx
@@ -39,6 +43,8 @@ class Api:
     engine_answers: Callable[[], bool]
     logs: Logs
     gauge: Gauge
+    attempts: Attempts
+    passwords: Passwords
     turns: Turns = field(default_factory=Turns)
     kept: Kept = field(default_factory=Kept)
 
@@ -99,23 +105,33 @@ def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes =
 async def caller_of(request: AnyRequest) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    if not shown:
-        return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
-    podd = api_of(request).podd
-    for key in shown:
-        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
-        if caller is not None:
-            return caller
-    raise Unauthenticated("invalid api key")
+    visit = visit_of(request.scope)
+    caller = replace(await _who_calls(request, visit), origin=visit.origin)
+    visit.note(caller)
+    return caller
 
 
 async def known_caller_of(request: AnyRequest) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
-    if caller is ANONYMOUS:
+    if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("no token provided")
     return caller
+
+
+async def _who_calls(request: AnyRequest, visit: Visit) -> Caller:
+    podd = api_of(request).podd
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
+    for key in shown:
+        visit.ends_with(key)
+        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
+        if caller is not None:
+            return caller
+    if shown:
+        raise Unauthenticated("invalid api key")
+    if request.scope.get(LOCAL):
+        return OPERATOR
+    return await caller_by_cookie(request, podd, visit) or ANONYMOUS
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from podd import __version__, daemon, doctor, log
+from podd.cli.audit import audit
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
 from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
+from podd.wire.sign_in import LinkWish, NewLink
 
 app = typer.Typer(
     name="podd",
@@ -32,6 +34,7 @@ secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
 app.add_typer(gpus, name="gpus")
 app.add_typer(credit, name="credit")
+app.command("audit")(audit)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 
@@ -91,6 +94,20 @@ def create_account(
         print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
     else:
         print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
+
+
+@account.command("link")
+def link(
+    account: Annotated[str, typer.Argument(metavar="ID|EMAIL", help="Who will sign in with it.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Print a link that somebody signs in with, once, and can set a password after that."""
+    made = tell(config, "/operator/v1/links", LinkWish(account=account), NewLink)
+    if as_json:
+        print(made.model_dump_json())
+    else:
+        print(f"account {made.account_id} ({made.email})\n{made.url}")
 
 
 @key.command("create")

@@ -1,5 +1,8 @@
 """Who may do what: one table for every surface."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,13 +18,28 @@ class CallerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: the client's address (`uid N` through the operator's socket), the surface it
+    was sent to, and what the client calls itself. `refused` collects the operations it may not do."""
+
+    address: str = ""
+    surface: str = ""
+    agent: str = ""
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent the request. `workload_id` only for a container's own key."""
+    """Whoever sent the request. `user_id` is the person, where that is known; `workload_id` only for a
+    container's own key, `session_id` only for who has signed in. From where is no part of who it is."""
 
     kind: CallerKind
     account_id: str = ""
     key_id: str = ""
     workload_id: str = ""
+    user_id: str = ""
+    session_id: str = ""
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 ANONYMOUS = Caller(CallerKind.ANONYMOUS)
@@ -42,10 +60,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
+    """`last_used_at` may be a minute behind."""
+
     id: str
     account_id: str
     name: str
     created_at: int
+    last_used_at: int | None = None
 
 
 _ANYONE = frozenset(CallerKind)
@@ -56,6 +77,13 @@ _OPERATOR = frozenset({CallerKind.OPERATOR})
 PERMISSIONS: dict[str, frozenset[CallerKind]] = {
     "account.read": _ACCOUNT,
     "account.create": _OPERATOR,
+    "account.sign_up": _ANYONE,
+    "account.link": _OPERATOR,
+    "audit.read": _ACCOUNT | _OPERATOR,
+    "password.change": _ACCOUNT,
+    "session.read": _ACCOUNT,
+    "session.open": _ACCOUNT,
+    "session.end": _ACCOUNT,
     "key.create": _OPERATOR,
     "credit.post": _OPERATOR,
     "credit.read": _OPERATOR,
@@ -99,12 +127,31 @@ def may(caller: Caller, operation: str) -> bool:
 
 
 def require(caller: Caller, operation: str) -> None:
-    """Raise Unauthenticated or Forbidden unless the caller may do `operation`."""
+    """Raise Unauthenticated or Forbidden unless the caller may do `operation`. Whoever hears what is allowed
+    here is told."""
     if may(caller, operation):
+        if hear := _hearer.get():
+            hear(caller, operation)
         return
     if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("Unauthorized")
+    if caller.origin is not None:
+        caller.origin.refused.append(operation)
     raise Forbidden("Unauthorized")
+
+
+_hearer: ContextVar[Callable[[Caller, str], None] | None] = ContextVar("hearer", default=None)
+
+
+@contextmanager
+def hearing(hear: Callable[[Caller, str], None]) -> Iterator[None]:
+    """Within the block, `hear` is told who was allowed what: each change passes `require`, so nobody else has
+    to say it."""
+    token = _hearer.set(hear)
+    try:
+        yield
+    finally:
+        _hearer.reset(token)
 
 
 def require_own(caller: Caller, account_id: str, workload_id: str, missing: str) -> None:

@@ -17,16 +17,15 @@ from podd.store.db import Reader, Tx
 def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tuple[Account, ApiKey, str]:
     """A new account with its first API key; the key itself is only ever given here. Raises Conflict."""
     rules.require(caller, "account.create")
-    email = rules.checked_email(email)
-    if accounts.by_email(tx, email):
-        raise Conflict(f"There is already an account for {email}.")
-    account = Account(
-        id=ids.account_id(), email=email, name=name or email.partition("@")[0], pub_key="", created_at=now
-    )
-    accounts.insert(tx, account)
-    tx.tell("account created", account=account.id)
+    account = _new(tx, email, name, now)
     key, secret = _new_key(tx, account, "first key", now)
     return account, key, secret
+
+
+def sign_up(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> Account:
+    """A new account that somebody makes for themselves. Raises Conflict."""
+    rules.require(caller, "account.sign_up")
+    return _new(tx, email, name, now)
 
 
 def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int) -> tuple[ApiKey, str]:
@@ -81,6 +80,18 @@ def caller_of(db: Reader, presented: str, keys: DerivedKeys, operator_key_hash: 
     if workload is None:
         return None
     return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
+
+
+def _new(tx: Tx, email: str, name: str | None, now: int) -> Account:
+    email = rules.checked_email(email)
+    if accounts.by_email(tx, email):
+        raise Conflict(f"There is already an account for {email}.")
+    account = Account(
+        id=ids.account_id(), email=email, name=name or email.partition("@")[0], pub_key="", created_at=now
+    )
+    accounts.insert(tx, account)
+    tx.tell("account created", account=account.id)
+    return account
 
 
 def _new_key(tx: Tx, account: Account, name: str, now: int) -> tuple[ApiKey, str]:

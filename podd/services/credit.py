@@ -91,6 +91,7 @@ def _post(tx: Tx, account: str, other: str, amount: int, text: str, key: str, no
         key=key, at=now, source=source, target=target, amount=abs(amount), text=text, account_id=found.id
     )
     if ledger.post(tx, posting):
+        tx.note_change("accounts", found.id)
         tx.tell("credit posted", account=found.id, amount=amount, key=key)
         tx.ring(BILLING)
     return balance(tx, found.id)

@@ -42,7 +42,7 @@ def change(tx: Tx, account_id: str, **values: Any) -> None:
 def keys_of(db: Reader, account_id: str) -> list[ApiKey]:
     """The account's keys that are not revoked, oldest first."""
     rows = db.rows(
-        "SELECT id, account_id, name, created_at FROM api_keys "
+        "SELECT id, account_id, name, created_at, last_used_at FROM api_keys "
         "WHERE account_id = ? AND revoked_at IS NULL ORDER BY created_at, id",
         (account_id,),
     )
@@ -68,6 +68,15 @@ def key_by_hash(db: Reader, key_hash: str) -> ApiKey | None:
     if row is None:
         return None
     return ApiKey(id=row["id"], account_id=row["account_id"], name=row["name"], created_at=row["created_at"])
+
+
+def key_hash_of(db: Reader, key_id: str) -> str | None:
+    found: str | None = db.value("SELECT hash FROM api_keys WHERE id = ?", (key_id,))
+    return found
+
+
+def note_use(tx: Tx, key_id: str, at: int) -> None:
+    tx.run("UPDATE api_keys SET last_used_at = MAX(COALESCE(last_used_at, 0), ?) WHERE id = ?", (at, key_id))
 
 
 def _account(row: Row | None) -> Account | None:

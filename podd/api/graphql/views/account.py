@@ -50,7 +50,13 @@ def secret_view(secret: Secret) -> View:
 
 
 def key_view(key: ApiKey) -> View:
-    return {"id": key.id, "name": key.name, "permissions": "ALL", "createdAt": instant(key.created_at)}
+    return {
+        "id": key.id,
+        "name": key.name,
+        "permissions": "ALL",
+        "createdAt": instant(key.created_at),
+        "lastUsed": instant(key.last_used_at),
+    }
 
 
 def volume_view(volume: NetworkVolume, machine: Machine) -> View:
