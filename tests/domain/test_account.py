@@ -20,6 +20,7 @@ INSIDE = Caller(CallerKind.WORKLOAD, account_id="a", workload_id="w")
 FOR_PODS = {"pod.read", "pod.stop", "pod.terminate"}
 FOR_OPERATORS = {
     "account.create",
+    "account.link",
     "credit.post",
     "credit.read",
     "gpu.change",
@@ -28,7 +29,7 @@ FOR_OPERATORS = {
     "machine.read",
     "secret.rotate",
 }
-FOR_ANYBODY = {"catalogue.read"}
+FOR_ANYBODY = {"account.sign_up", "catalogue.read"}
 
 
 @pytest.mark.parametrize("operation", PERMISSIONS)
@@ -50,7 +51,7 @@ def test_the_key_inside_a_container_can_look_at_it_and_end_it_and_no_more(operat
 
 
 @pytest.mark.parametrize("operation", PERMISSIONS)
-def test_without_a_key_only_the_catalogue_can_be_read(operation: str) -> None:
+def test_without_a_key_one_reads_the_catalogue_signs_up_and_no_more(operation: str) -> None:
     if operation in FOR_ANYBODY:
         require(ANONYMOUS, operation)
     else:
