@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
@@ -28,9 +29,13 @@ from podd.store.db import Reader, Tx
 P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
+
+_CALLER = "podd.caller"
+"""In the scope of a request: who sent it, once that was found out."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Call:
         return await self.podd.store.write(verb, *args, **kwargs)
 
 
-def api_of(request: AnyRequest) -> Api:
+def api_of(request: AnyConnection) -> Api:
     api: Api = request.app.state.api
     return api
 
@@ -102,16 +107,20 @@ def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes =
     return [key for key in shown if key][:2]
 
 
-async def caller_of(request: AnyRequest) -> Caller:
+async def caller_of(request: AnyConnection) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
+    known = request.scope.get(_CALLER)
+    if isinstance(known, Caller):
+        return known
     visit = visit_of(request.scope)
     caller = replace(await _who_calls(request, visit), origin=visit.origin)
     visit.note(caller)
+    request.scope[_CALLER] = caller  # type: ignore[literal-required]
     return caller
 
 
-async def known_caller_of(request: AnyRequest) -> Caller:
+async def known_caller_of(request: AnyConnection) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
     if caller.kind is CallerKind.ANONYMOUS:
@@ -119,12 +128,14 @@ async def known_caller_of(request: AnyRequest) -> Caller:
     return caller
 
 
-async def _who_calls(request: AnyRequest, visit: Visit) -> Caller:
+async def _who_calls(request: AnyConnection, visit: Visit) -> Caller:
     podd = api_of(request).podd
     shown = presented_keys(request.scope["headers"], request.scope["query_string"])
     for key in shown:
         visit.ends_with(key)
-        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
+        caller = await podd.store.read(
+            accounts.caller_of, key, podd.keys, podd.operator_key_hash, podd.clock.now()
+        )
         if caller is not None:
             return caller
     if shown:

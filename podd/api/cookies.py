@@ -1,9 +1,10 @@
 """The session's cookie: how it is set and read, and why another site can change nothing with it."""
 
 import hmac
+from typing import Any
 
-from litestar import Request
-from litestar.datastructures import Cookie, State
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
 
 from podd.api.visits import Visit
 from podd.domain.account import Caller
@@ -12,7 +13,7 @@ from podd.domain.session import COOKIES
 from podd.services import sign_in
 from podd.services.platform import Platform
 
-AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 CSRF_HEADER = "x-csrf-token"
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -20,7 +21,7 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 _PLAIN, _SECURE = COOKIES
 
 
-async def caller_by_cookie(request: AnyRequest, podd: Platform, visit: Visit) -> Caller | None:
+async def caller_by_cookie(request: AnyConnection, podd: Platform, visit: Visit) -> Caller | None:
     """Who has signed in; None without a cookie. Raises Unauthenticated when the session is over, Forbidden
     for a change without the session's token, which only podd's own pages know."""
     token = request.cookies.get(_name(request, podd), "")
@@ -30,7 +31,7 @@ async def caller_by_cookie(request: AnyRequest, podd: Platform, visit: Visit) ->
     caller = await podd.store.read(sign_in.caller_of, podd, token)
     if caller is None:
         raise Unauthenticated("Your session is over; sign in again.")
-    if request.method not in _HARMLESS:
+    if request.scope.get("method", "GET") not in _HARMLESS:
         check_site(request)
         sent = request.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(sent.encode(), podd.keys.csrf(caller.session_id).encode()):
@@ -38,13 +39,13 @@ async def caller_by_cookie(request: AnyRequest, podd: Platform, visit: Visit) ->
     return caller
 
 
-def check_site(request: AnyRequest) -> None:
+def check_site(request: AnyConnection) -> None:
     """Raise Forbidden when the browser says that another site's page sends this."""
     if request.headers.get("sec-fetch-site", "none") not in _OWN_SITES:
         raise Forbidden("A page of another site cannot do this.")
 
 
-def session_cookie(request: AnyRequest, podd: Platform, token: str) -> Cookie:
+def session_cookie(request: AnyConnection, podd: Platform, token: str) -> Cookie:
     """Sets the token in the browser, or with "" takes it away. It is not for scripts, nor for requests other
     sites make, and behind TLS for this host alone."""
     return Cookie(
@@ -58,9 +59,9 @@ def session_cookie(request: AnyRequest, podd: Platform, token: str) -> Cookie:
     )
 
 
-def _name(request: AnyRequest, podd: Platform) -> str:
+def _name(request: AnyConnection, podd: Platform) -> str:
     return _SECURE if _is_secure(request, podd) else _PLAIN
 
 
-def _is_secure(request: AnyRequest, podd: Platform) -> bool:
+def _is_secure(request: AnyConnection, podd: Platform) -> bool:
     return request.scope["scheme"] == "https" or podd.settings.public_url.startswith("https:")

@@ -15,14 +15,14 @@ from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath
 
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
+from podd.api.crew import worker_counts
 from podd.api.waiting import waiting
 from podd.domain.account import Caller
-from podd.domain.endpoint import Endpoint
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.measure import HOUR, Measure, percentile
 from podd.domain.words import whole_number
-from podd.domain.worker import Worker, WorkerState
+from podd.domain.worker import WorkerState
 from podd.services import explain_endpoint, jobs
 from podd.services.platform import Platform, endpoint_bell, job_bell
 from podd.store import jobs as job_rows
@@ -129,7 +129,7 @@ async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, 
     return {
         "hours": hours,
         "readyWorkers": [w.workload.id for w in found.crew if w.state is WorkerState.IDLE],
-        "workers": _workers(found.endpoint, found.crew),
+        "workers": worker_counts(found.endpoint, found.crew),
         "requests": {
             "total": number[Measure.COMPLETED] + number[Measure.FAILED],
             "completed": number[Measure.COMPLETED],
@@ -198,9 +198,9 @@ async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wa
 def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> dict[str, Any]:
     endpoint = jobs.any_endpoint(db, caller, endpoint_id, "job.read")
     counts, traffic = job_rows.counts(db, endpoint.id), podd.traffic
-    waiting = {"explanation": explain_endpoint.why(db, podd, endpoint, now)} if counts.queued else {}
+    reasons = explain_endpoint.while_waiting(db, podd, endpoint, now)
     return {
-        **waiting,
+        **({"explanation": reasons} if reasons else {}),
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
@@ -208,31 +208,12 @@ def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: i
             "inQueue": counts.queued + traffic.waiting(endpoint.id),
             "retried": endpoint.retried,
         },
-        "workers": _workers(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
-    }
-
-
-def _workers(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
-    crew = [worker for worker in workers if worker.state is not WorkerState.STOPPING]
-    live = [worker for worker in crew if worker.state is not WorkerState.UNHEALTHY]
-    # Workers that would start from an image which is there already count as idle: cached, not running.
-    cached = max(endpoint.workers_max - len(crew), 0) if endpoint.image_ready else 0
-    return {
-        "idle": _in_state(live, WorkerState.IDLE) + cached,
-        "initializing": _in_state(live, WorkerState.INITIALIZING),
-        "ready": _in_state(live, WorkerState.IDLE) + cached,
-        "running": _in_state(live, WorkerState.RUNNING),
-        "throttled": endpoint.throttled,
-        "unhealthy": _in_state(crew, WorkerState.UNHEALTHY),
+        "workers": worker_counts(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
     }
 
 
 def _percentiles(numbers: Mapping[int, int]) -> dict[str, int]:
     return {f"p{percent}": percentile(numbers, percent) for percent in (70, 90, 98)}
-
-
-def _in_state(crew: list[Worker], state: WorkerState) -> int:
-    return sum(worker.shown_state is state for worker in crew)
 
 
 def _brief(job: Job) -> bytes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-QUESTIONS = frozenset({"read", "list", "explain"})
+QUESTIONS = frozenset({"read", "list", "explain", "ask", "none"})
 """Operations that end so change nothing."""
 
 AGENT = 120

@@ -23,6 +23,7 @@ _TABLES = {
     "secret": "secrets",
     "volume": "network_volumes",
     "account": "accounts",
+    "team": "accounts",
     "key": "api_keys",
     "session": "sessions",
     "gpu": "gpus",
@@ -40,7 +41,7 @@ def keep_up(tx: Tx, podd: Platform) -> None:
     for caller, operation in list(tx.allowed) if changed else ():
         if is_recorded(operation, jobs=podd.settings.audit.jobs):
             table, thing = ("", "") if operation in _ABOUT_ALL else _about(operation, changed)
-            account_id = caller.account_id or audit.owner_of(tx, table, thing)
+            account_id = audit.owner_of(tx, table, thing) or caller.account_id
             entry = _entry(caller, operation, podd.clock.now(), Outcome.DONE)
             audit.add(tx, replace(entry, account_id=account_id, thing=thing))
 

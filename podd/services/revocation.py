@@ -4,10 +4,10 @@ That is no verb's business: the last step of each transaction rings for the keys
 the edge ends what they had opened (`api/visits.py`).
 """
 
-from podd.store import accounts, sessions
+from podd.store import keys, sessions
 from podd.store.db import Tx
 
-_HASHES = {"api_keys": accounts.key_hash_of, "sessions": sessions.hash_of}
+_HASHES = {"api_keys": keys.hash_of, "sessions": sessions.hash_of}
 
 
 def bell(shown_hash: str) -> str:

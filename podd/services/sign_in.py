@@ -7,7 +7,7 @@ from podd.domain.session import Lasts, Session, checked_password
 from podd.services import accounts as people
 from podd.services.passwords import Passwords
 from podd.services.platform import Platform
-from podd.store import accounts, sessions
+from podd.store import accounts, sessions, teams
 from podd.store.db import Reader, Tx
 
 Opened = tuple[Session, str]
@@ -76,7 +76,7 @@ def caller_of(db: Reader, podd: Platform, token: str) -> Caller | None:
     session = sessions.by_hash(db, ids.key_hash(token))
     if session is None or session_lasts(podd).ends_at(session) <= podd.clock.now():
         return None
-    return _caller(session.account_id, session.id)
+    return _caller(db, session.account_id, session.id)
 
 
 def own(db: Reader, caller: Caller) -> Session:
@@ -157,7 +157,7 @@ def _open(tx: Tx, podd: Platform, account_id: str, origin: Origin, *, by_link: b
         address=origin.address,
         agent=origin.agent,
     )
-    require(_caller(account_id, session.id, origin), "session.open")
+    require(_caller(tx, account_id, session.id, origin), "session.open")
     sessions.insert(tx, session, ids.key_hash(token))
     tx.tell("signed in", account=account_id, session=session.id)
     return session, token
@@ -175,7 +175,14 @@ def _change_password(tx: Tx, podd: Platform, caller: Caller, known: str | None, 
             sessions.end(tx, other.id, now)
 
 
-def _caller(account_id: str, session_id: str, origin: Origin | None = None) -> Caller:
+def _caller(db: Reader, account_id: str, session_id: str, origin: Origin | None = None) -> Caller:
+    role = teams.role_of(db, account_id, account_id)
+    assert role is not None, "whose account it is has a role in it"
     return Caller(
-        CallerKind.ACCOUNT, account_id=account_id, user_id=account_id, session_id=session_id, origin=origin
+        CallerKind.ACCOUNT,
+        account_id=account_id,
+        user_id=account_id,
+        role=role,
+        session_id=session_id,
+        origin=origin,
     )

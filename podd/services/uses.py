@@ -4,7 +4,8 @@ What is lost when podd dies is what happened since the last tick.
 """
 
 from podd.domain.account import Caller
-from podd.store import accounts, sessions
+from podd.store import keys as key_rows
+from podd.store import sessions
 from podd.store.db import Store, Tx
 
 
@@ -36,6 +37,6 @@ class Uses:
 
 def _write(tx: Tx, keys: dict[str, int], used: dict[str, int]) -> None:
     for key_id, at in keys.items():
-        accounts.note_use(tx, key_id, at)
+        key_rows.note_use(tx, key_id, at)
     for session_id, at in used.items():
         sessions.note_use(tx, session_id, at)

@@ -118,6 +118,48 @@ def test_what_a_session_has_open_ends_when_it_is_ended_elsewhere(podd: Served) -
         assert another.get("/auth/session").status_code == 200
 
 
+def test_a_request_that_takes_its_own_key_away_is_answered(podd: Served) -> None:
+    for surface in ("operator", "graphql"):
+        made = podd.data("mutation { createApiKey(input: {}) { key apiKey { id } } }")["createApiKey"]
+        key_id = made["apiKey"]["id"]
+        with podd.client(made["key"]) as client:
+            if surface == "operator":
+                answer = client.post(f"/operator/v1/keys/{key_id}/revoke", json={})
+                assert answer.json()["key_id"] == key_id
+            else:
+                query = f'mutation {{ deleteApiKey(id: "{key_id}") }}'
+                assert "errors" not in client.post("/graphql", json={"query": query}).json()
+            assert client.get("/v1/pods").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'updateTeamMember(input: {{userId: "{}", role: "billing"}}) {{ userId }}',
+        'removeTeamMember(userId: "{}")',
+    ],
+)
+def test_what_a_member_has_open_ends_with_their_role(podd: Served, change: str) -> None:
+    pod_id = podd.create_pod()
+    podd.settle()
+    podd.data("mutation { convertToTeam(input: {}) { id } }")
+    team = podd.data("{ myself { id } }")["myself"]["id"]
+    token = podd.data('mutation { inviteTeamMember(input: {role: "dev"}) { token } }')["inviteTeamMember"]
+    person = podd.account()
+    user_id = podd.data("{ myself { id } }", key=person)["myself"]["id"]
+    podd.data(f'mutation {{ joinTeam(token: "{token["token"]}") {{ teamId }} }}', key=person)
+    made = podd.data(f'mutation {{ createApiKey(input: {{teamId: "{team}"}}) {{ key }} }}', key=person)
+    with (
+        podd.client(made["createApiKey"]["key"]) as client,
+        client.stream("GET", f"/v2/pods/{pod_id}/logs", headers={"Accept": "text/event-stream"}) as answer,
+    ):
+        assert answer.status_code == 200
+        eventually(lambda: podd.logs.followers == 1)
+        podd.data(f"mutation {{ {change.format(user_id)} }}")
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.read()
+
+
 def test_a_key_revoked_while_it_is_looked_up_still_ends_its_request(
     podd: Served, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from podd.domain.account import OPERATOR, PERMISSIONS, Caller, CallerKind, Origin
+from podd.domain.account import OPERATOR, PERMISSIONS, Caller, CallerKind, Origin, Role
 from podd.domain.audit import Entry, Outcome, Wish, is_recorded
 from podd.domain.errors import NotFound
 from podd.domain.pod import PodChange
@@ -17,12 +17,14 @@ from podd.services import (
     credit,
     endpoints,
     gpus,
-    history,
+    keys,
     pods,
     registries,
+    retention,
     rotation,
     secrets,
     sign_in,
+    teams,
     templates,
     volumes,
 )
@@ -119,7 +121,37 @@ def link_made(lab: Lab) -> str:
 
 
 def key_created(lab: Lab) -> str:
-    return lab.do(accounts.create_key, OPERATOR, lab.caller.account_id, "laptop", lab.now)[0].id
+    return lab.do(keys.create, OPERATOR, "laptop", lab.now, account=lab.caller.account_id)[0].id
+
+
+def team_made(lab: Lab) -> str:
+    return lab.do(teams.convert, lab.caller, "", "The lab").id
+
+
+def invited(lab: Lab) -> tuple[Caller, str]:
+    """Somebody, and the token of an invitation to the team that the first account is made."""
+    team_made(lab)
+    grace = lab.account("grace@example.org")
+    return grace, lab.do(teams.invite, lab.podd, lab.caller, "", Role.DEV, "", lab.now)[1]
+
+
+def member_added(lab: Lab) -> str:
+    team_made(lab)
+    grace = lab.account("grace@example.org")
+    lab.do(teams.add, OPERATOR, lab.caller.account_id, grace.account_id, Role.DEV, lab.now)
+    return lab.caller.account_id
+
+
+def team_joined(lab: Lab) -> str:
+    grace, token = invited(lab)
+    return lab.do(teams.join, grace, token, lab.now).team.id
+
+
+def team_left(lab: Lab) -> str:
+    grace, token = invited(lab)
+    lab.do(teams.join, grace, token, lab.now)
+    lab.do(teams.leave, grace, lab.caller.account_id, lab.now)
+    return lab.caller.account_id
 
 
 def credit_posted(lab: Lab) -> str:
@@ -170,7 +202,7 @@ CHANGES: dict[str, Change] = {
     "endpoint.delete": endpoint_deleted,
     "endpoint.save": lambda lab: lab.endpoint().id,
     "gpu.change": gpu_cordoned,
-    "key.create": key_created,
+    "key.save": key_created,
     "password.change": password_changed,
     "pod.change": pod_changed,
     "pod.create": lambda lab: lab.pod().id,
@@ -182,6 +214,10 @@ CHANGES: dict[str, Change] = {
     "secret.save": secret_saved,
     "session.end": session_ended,
     "session.open": session_opened,
+    "team.add": member_added,
+    "team.change": team_made,
+    "team.join": team_joined,
+    "team.leave": team_left,
     "template.delete": template_deleted,
     "template.save": template_saved,
     "volume.save": volume_saved,
@@ -238,7 +274,7 @@ def test_a_verb_that_fails_or_changes_nothing_leaves_no_entry(lab: Lab) -> None:
 def test_what_a_verb_was_given_is_not_in_the_log(lab: Lab) -> None:
     lab.do(secrets.create, lab.podd, lab.caller, "name", "the value", "", lab.now)
     lab.do(registries.create, lab.podd, lab.caller, "mine", "me", "the password", lab.now)
-    *_, key = lab.do(accounts.create_key, OPERATOR, lab.caller.account_id, "laptop", lab.now)
+    *_, key = lab.do(keys.create, OPERATOR, "laptop", lab.now, account=lab.caller.account_id)
     written = json.dumps([repr(entry) for entry in entries(lab)])
     assert not [word for word in ("the value", "the password", key) if word in written]
 
@@ -304,5 +340,5 @@ def test_entries_are_forgotten_when_they_are_old_and_only_then(new_lab: NewLab) 
     lab.pass_time(days=0.9)
     kept = lab.pod()
     lab.pass_time(days=0.2)
-    lab.run(history.tick(lab.podd, lab.now))
+    lab.run(retention.tick(lab.podd, lab.now))
     assert [entry.thing for entry in entries(lab)] == [kept.id]

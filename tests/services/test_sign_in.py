@@ -4,7 +4,7 @@ from argon2 import PasswordHasher
 
 from podd.domain.account import OPERATOR, Caller, CallerKind, Origin
 from podd.domain.session import without_session
-from podd.services import history, sign_in
+from podd.services import retention, sign_in
 from podd.services.passwords import Passwords
 from podd.store import sessions
 from tests.services.lab import Lab
@@ -40,12 +40,12 @@ def test_what_can_open_nothing_any_more_is_forgotten(lab: Lab) -> None:
         session_id=caller.session_id if caller else "",
     )
     lab.do(sign_in.end, lab.podd, caller, caller.session_id)
-    lab.run(history.tick(lab.podd, lab.now))
+    lab.run(retention.tick(lab.podd, lab.now))
     assert lab.ask(lambda db: db.value("SELECT COUNT(*) FROM sessions")) == 1
     assert lab.ask(sign_in.caller_of, lab.podd, unused) is not None
     lab.pass_time(days=15)
     assert lab.ask(sign_in.caller_of, lab.podd, unused) is None
-    lab.run(history.tick(lab.podd, lab.now))
+    lab.run(retention.tick(lab.podd, lab.now))
     assert lab.ask(lambda db: db.value("SELECT COUNT(*) FROM sessions")) == 0
 
 
