@@ -511,6 +511,23 @@ class Billing(_Section):
         return ZoneInfo(self.time_zone)
 
 
+class Audit(_Section):
+    retention_seconds: Positive = 31536000
+    jobs: bool = False
+
+
+class Accounts(_Section):
+    open_sign_up: bool = False
+    min_password_length: Annotated[int, Field(ge=8, le=128)] = 10
+    link_seconds: Positive = 86400
+    session_seconds: Positive = 1209600
+    session_most_seconds: Positive = 7776000
+    attempts_per_address: Rate = "20 per minute"
+    attempts_per_account: Rate = "30 per hour"
+    passwords_at_once: Positive = 2
+    last_used_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+
+
 class Settings(BaseSettings):
     """All settings, checked. Frozen; `load` is the way to get them, `Settings(...)` is for tests."""
 
@@ -541,6 +558,8 @@ class Settings(BaseSettings):
     load_balancer: LoadBalancer = LoadBalancer()
     prices: Prices = Prices()
     billing: Billing = Billing()
+    accounts: Accounts = Accounts()
+    audit: Audit = Audit()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

@@ -22,8 +22,10 @@ import uvloop
 from podd import __version__, accelerator
 from podd.api import app as application
 from podd.api.asgi import Door
+from podd.api.attempts import Attempts
 from podd.api.context import Api
 from podd.api.gauge import Gauge
+from podd.api.visits import Reception
 from podd.channels import ApprisePostman
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
@@ -42,6 +44,7 @@ from podd.proxy.front import Front
 from podd.proxy.health import Checks
 from podd.sealing import Sealer
 from podd.services import (
+    aftermath,
     arrears,
     autoscale,
     billing,
@@ -61,6 +64,7 @@ from podd.services.fence import Fence
 from podd.services.gpu_checks import GpuChecks
 from podd.services.logs import Logs
 from podd.services.notices import CHANNEL, MAIL, Letters
+from podd.services.passwords import Passwords
 from podd.services.platform import (
     AUTOSCALE,
     BILLING,
@@ -162,7 +166,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             boot_id=await asyncio.to_thread(_boot_id),
             accelerator=hook if settings.accelerate_workers else None,
         )
-        store.last_step = partial(billing.keep_up, podd=podd)
+        store.last_step = partial(aftermath.follow, podd=podd)
         await _take_stock(podd, probe)
         if nvml.problem:
             log.info("no NVIDIA GPUs", reason=nvml.problem)
@@ -183,12 +187,14 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     logs=Logs(podd, engine),
                     gauge=Gauge(settings.rates),
                     terminals=terminals,
+                    attempts=Attempts(settings.accounts),
+                    passwords=Passwords(settings.accounts.passwords_at_once),
                 )
             )
             checks = Checks(podd)
             front = Front(Door(app, local=False), podd, checks)
-            servers = [Server(front, ways_in.sockets, settings)]
-            local = Door(app, local=True)
+            servers = [Server(Reception(front, podd), ways_in.sockets, settings)]
+            local = Reception(Door(app, local=True), podd)
             servers.append(Server(local, [operator_socket(settings.data_dir)], settings))
 
             async def look_for_idle_pods(now: int) -> None:
@@ -227,6 +233,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 await sampling.stop()
                 await front.close()
                 await checks.close()
+                await podd.uses.flush(podd.store)
     finally:
         await asyncio.to_thread(closing.close)
 
@@ -282,6 +289,9 @@ async def _at_work(
     async def forget(now: int) -> None:
         await retention.tick(podd, now)
 
+    async def note_uses(_now: int) -> None:
+        await podd.uses.flush(podd.store)
+
     every = podd.settings.gpus.container_check_seconds
     loops = Loops(
         [
@@ -299,6 +309,7 @@ async def _at_work(
             *([Loop("gpu checks", every, GpuChecks(podd, engine).tick)] if every else []),
             Loop("gpus", podd.settings.gpus.look_seconds, look_at_gpus, (GPUS,)),
             Loop("history", 300, forget),
+            Loop("uses", podd.settings.accounts.last_used_seconds, note_uses),
             Loop("fence", 30, fence.tick),
         ],
         podd.bells,

@@ -40,6 +40,11 @@ def api_key() -> str:
     return "rpa_" + secrets.token_hex(20).upper()
 
 
+def session_token() -> str:
+    """For sessions, and for links to sign in with. Only `key_hash` of it is kept."""
+    return secrets.token_urlsafe(32)
+
+
 def invitation_token() -> str:
     """Lets one person join a team. Shown once; only `key_hash` of it is kept."""
     return "inv_" + secrets.token_hex(20)
@@ -109,6 +114,10 @@ class DerivedKeys:
     def host_suffix(self, workload_id: str) -> str:
         """The hex tail of podHostId: stable, and not to be guessed from the id."""
         return self._mac(f"host:{workload_id}")[:8]
+
+    def csrf(self, session_id: str) -> str:
+        """What a page of podd's own sends along with each change, and no other site can know."""
+        return self._mac(f"csrf:{session_id}")
 
     def _mac(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:40]

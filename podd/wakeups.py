@@ -6,7 +6,7 @@ nothing else. Listen first, then read, then wait: that order cannot miss a ring.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 CLOSING = ""
@@ -38,12 +38,19 @@ class Listener:
         return True
 
 
+class _Teller:
+    """Somebody who is told at once."""
+
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self.hear = tell
+
+
 class Bells:
     """All bells of the daemon, by name. Ring from any thread; listen on the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
-        self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
+        self._listeners: defaultdict[str, set[Listener | _Teller]] = defaultdict(set)
         self.closed = False
 
     def ring(self, names: Iterable[str]) -> None:
@@ -66,6 +73,18 @@ class Bells:
                 if not self._listeners[name]:
                     del self._listeners[name]
 
+    @contextmanager
+    def telling(self, name: str, tell: Callable[[], object]) -> Iterator[None]:
+        """Call `tell`, on the event loop, each time the bell rings; not when podd is leaving."""
+        teller = _Teller(tell)
+        self._listeners[name].add(teller)
+        try:
+            yield
+        finally:
+            self._listeners[name].discard(teller)
+            if not self._listeners[name]:
+                del self._listeners[name]
+
     def close(self) -> None:
         """The daemon is leaving: whoever waits is woken, and finds `closed` set."""
         self.closed = True
@@ -73,5 +92,5 @@ class Bells:
 
     def _ring(self, names: tuple[str, ...]) -> None:
         for name in names:
-            for listener in self._listeners.get(name, ()):
+            for listener in tuple(self._listeners.get(name, ())):
                 listener.hear()

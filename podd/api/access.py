@@ -4,9 +4,11 @@ Every route and every root field of GraphQL stands here; what does not is refuse
 are named, one of them is enough to be let in, and the verb decides about the rest.
 """
 
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 
 from podd.api.context import AnyConnection, known_caller_of
+from podd.api.visits import Visit, visit_of
 from podd.domain.account import ANONYMOUS, PERMISSIONS, Caller, CallerKind, may, require
 from podd.domain.errors import Forbidden
 
@@ -195,6 +197,8 @@ ROUTES = _table(
     POST /teams/{team}/invitations: team.change
     POST /teams/{team}/invitations/{invitation_id}/withdraw: team.change
     POST /invitations/accept: team.join
+    POST /links: account.link
+    GET /audit: audit.read
     POST /secrets/rotate: secret.rotate
     GET /explanations/{id}: pod.explain or endpoint.explain
     POST /terminals: pod.connect
@@ -225,6 +229,16 @@ ROUTES = _table(
     GET /statements/{month}: billing.read
     POST /vouchers: voucher.redeem
     POST /plans: plan.buy
+
+    /auth*
+    POST /sign-in: session.open
+    POST /link: session.open
+    POST /sign-up: account.sign_up
+    POST /sign-out: session.end
+    POST /password: password.change
+    GET /session: session.read
+    GET /sessions: session.read
+    DELETE /sessions/{id}: session.end
     """
 )
 
@@ -314,10 +328,13 @@ FIELDS = _table(
 )
 
 
+_OF_KEYS = frozenset({"key.save", "team.change", "team.leave"})
+
+
 async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Before anything else of a request is looked at: may this caller do that at all? Raises Unauthenticated,
     Forbidden."""
-    if connection.scope["type"] == "websocket" and connection.scope["path_template"] in SOCKETS:
+    if connection.scope["type"] == ScopeType.WEBSOCKET and connection.scope["path_template"] in SOCKETS:
         return
     method = connection.scope.get("method", "GET")
     if method == "OPTIONS":  # tells the methods of a path
@@ -328,11 +345,21 @@ async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     if any(CallerKind.WORKER in PERMISSIONS[operation].kinds for operation in needed):
         return  # a worker's key is looked at together with what it asks for
     _check(await known_caller_of(connection), needed)
+    if may_end_keys(needed):
+        visit_of(connection.scope).stay()
 
 
-def check_field(caller: Caller, name: str) -> None:
+def check_field(caller: Caller, visit: Visit, name: str) -> None:
     """The same for a root field of GraphQL."""
-    _check(caller, FIELDS.get(name, ()))
+    needed = FIELDS.get(name, ())
+    _check(caller, needed)
+    if may_end_keys(needed):
+        visit.stay()
+
+
+def may_end_keys(needed: Operations) -> bool:
+    """Whether it can take away the very key that it is asked with, and is to be answered all the same."""
+    return not _OF_KEYS.isdisjoint(needed)
 
 
 def _check(caller: Caller, needed: Operations) -> None:

@@ -9,6 +9,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from podd import __version__
 from podd.api import (
     access,
+    audit,
     batches,
     credit,
     health,
@@ -19,6 +20,7 @@ from podd.api import (
     openai,
     operator,
     quotas,
+    sign_in,
     streaming,
     teams,
     terminal,
@@ -63,6 +65,8 @@ def create(api: Api) -> Litestar:
             *notices.HANDLERS,
             *quotas.HANDLERS,
             *terminal.HANDLERS,
+            *sign_in.HANDLERS,
+            *audit.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),

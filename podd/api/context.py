@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
@@ -11,13 +11,17 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
+from podd.api.attempts import Attempts
+from podd.api.cookies import caller_by_cookie
 from podd.api.gauge import Gauge
 from podd.api.kept import Kept
+from podd.api.visits import Visit, visit_of
 from podd.api.waiting import Turns
-from podd.domain.account import ANONYMOUS, OPERATOR, Caller
+from podd.domain.account import ANONYMOUS, OPERATOR, Caller, CallerKind
 from podd.domain.errors import TooLarge, Unauthenticated
 from podd.services import accounts
 from podd.services.logs import Logs
+from podd.services.passwords import Passwords
 from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 from podd.services.terminals import Terminals
@@ -46,6 +50,8 @@ class Api:
     logs: Logs
     gauge: Gauge
     terminals: Terminals
+    attempts: Attempts
+    passwords: Passwords
     turns: Turns = field(default_factory=Turns)
     kept: Kept = field(default_factory=Kept)
 
@@ -109,30 +115,36 @@ async def caller_of(request: AnyConnection) -> Caller:
     known = request.scope.get(_CALLER)
     if isinstance(known, Caller):
         return known
-    caller = request.scope[_CALLER] = await _caller_of(request)  # type: ignore[literal-required]
+    visit = visit_of(request.scope)
+    caller = replace(await _who_calls(request, visit), origin=visit.origin)
+    visit.note(caller)
+    request.scope[_CALLER] = caller  # type: ignore[literal-required]
     return caller
 
 
 async def known_caller_of(request: AnyConnection) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
-    if caller is ANONYMOUS:
+    if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("no token provided")
     return caller
 
 
-async def _caller_of(request: AnyConnection) -> Caller:
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    if not shown:
-        return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
+async def _who_calls(request: AnyConnection, visit: Visit) -> Caller:
     podd = api_of(request).podd
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
     for key in shown:
+        visit.ends_with(key)
         caller = await podd.store.read(
             accounts.caller_of, key, podd.keys, podd.operator_key_hash, podd.clock.now()
         )
         if caller is not None:
             return caller
-    raise Unauthenticated("invalid api key")
+    if shown:
+        raise Unauthenticated("invalid api key")
+    if request.scope.get(LOCAL):
+        return OPERATOR
+    return await caller_by_cookie(request, podd, visit) or ANONYMOUS
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:

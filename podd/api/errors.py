@@ -82,6 +82,22 @@ def shape_for(path: str) -> tuple[Shape, str]:
     return problem_shape, PROBLEM
 
 
+def surface_of(path: str) -> str:
+    """The name of the surface a path belongs to."""
+    match path.strip("/").split("/")[:2]:
+        case ["graphql", *_]:
+            return "graphql"
+        case ["v1", *_]:
+            return "rest_v1"
+        case ["v2", noun]:
+            return "rest_v2" if noun in RESERVED else "jobs"
+        case ["auth", *_]:
+            return "sign_in"
+        case ["operator", *_]:
+            return "operator"
+    return "other"
+
+
 def _is_control_plane(path: str) -> bool:
     return path.split("/")[2] in RESERVED
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from podd import __version__, daemon, doctor, log
+from podd.cli.audit import audit
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.keys import keys
@@ -21,6 +22,7 @@ from podd.cli.teams import teams
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
 from podd.wire.operator import AccountWish, Explanation, NewAccount, Nothing, RotatedKey
+from podd.wire.sign_in import LinkWish, NewLink
 
 app = typer.Typer(
     name="podd",
@@ -41,6 +43,7 @@ app.add_typer(notice, name="notice")
 app.add_typer(idle, name="idle")
 account.command("quota")(quota)
 app.command("shell")(shell)
+app.command("audit")(audit)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 
@@ -101,6 +104,20 @@ def create_account(
         print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
     else:
         print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
+
+
+@account.command("link")
+def link(
+    account: Annotated[str, typer.Argument(metavar="ID|EMAIL", help="Who will sign in with it.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Print a link that somebody signs in with, once, and can set a password after that."""
+    made = tell(config, "/operator/v1/links", LinkWish(account=account), NewLink)
+    if as_json:
+        print(made.model_dump_json())
+    else:
+        print(f"account {made.account_id} ({made.email})\n{made.url}")
 
 
 @secrets.command("rotate-key")

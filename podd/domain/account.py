@@ -1,6 +1,8 @@
 """Who may do what: one table for every surface."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -52,10 +54,21 @@ EVERYTHING = Scope()
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: the client's address (`uid N` through the operator's socket), the surface it
+    was sent to, and what the client calls itself. `refused` collects the operations it may not do."""
+
+    address: str = ""
+    surface: str = ""
+    agent: str = ""
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Whoever sent the request: an account, and the person in it (`user_id`, the id of that person's own
     account) with their role and what the key they show is for. `workload_id` only for a container's own
-    key."""
+    key, `session_id` only for who has signed in. From where is no part of who it is."""
 
     kind: CallerKind
     account_id: str = ""
@@ -64,6 +77,8 @@ class Caller:
     user_id: str = ""
     role: Role = Role.ADMIN
     scope: Scope = EVERYTHING
+    session_id: str = ""
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def member(self) -> str:
@@ -92,7 +107,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """`user_id` is the person it was made for: what it may do follows that person's role. It is nobody's
-    from `expires_at` on (None: never)."""
+    from `expires_at` on (None: never). `last_used_at` may be a minute behind."""
 
     id: str
     account_id: str
@@ -101,16 +116,18 @@ class ApiKey:
     created_at: int
     scope: Scope = EVERYTHING
     expires_at: int | None = None
+    last_used_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
     """Who may do an operation: these kinds of callers, and of accounts these roles with keys of these
-    scopes."""
+    scopes; or, if `signed_in`, these roles with a session instead of a key."""
 
     kinds: frozenset[CallerKind]
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[ScopeKind] = frozenset()
+    signed_in: bool = False
 
     def allows(self, caller: Caller) -> bool:
         if caller.kind is not CallerKind.ACCOUNT:
@@ -119,6 +136,7 @@ class Permission:
             CallerKind.ACCOUNT in self.kinds
             and caller.role in self.roles
             and caller.scope.kind in self.scopes
+            and (not self.signed_in or bool(caller.session_id))
         )
 
 
@@ -147,6 +165,9 @@ def _account(
 _ANYBODY = Permission(frozenset(CallerKind) - {CallerKind.WORKER}, _EVERY_ROLE, frozenset(ScopeKind))
 _KNOWN = Permission(_ANYBODY.kinds - {CallerKind.ANONYMOUS}, _EVERY_ROLE, frozenset(ScopeKind))
 _OPERATOR = Permission(frozenset(_OPERATORS))
+_SIGNED_IN = Permission(
+    frozenset({CallerKind.ACCOUNT}), _EVERY_ROLE, frozenset({ScopeKind.ALL}), signed_in=True
+)
 
 PERMISSIONS: dict[str, Permission] = {
     # What everybody sees
@@ -160,6 +181,8 @@ PERMISSIONS: dict[str, Permission] = {
     "account.read": _account(_EVERY_ROLE, _READ),
     "account.change": _account(_ADMINS, _WRITE),
     "account.create": _OPERATOR,
+    "account.sign_up": _ANYBODY,
+    "account.link": _OPERATOR,
     "key.read": _account(_EVERY_ROLE, _READ, _OPERATORS),
     "key.save": _account(_EVERY_ROLE, _WRITE, _OPERATORS),
     "team.read": _account(_EVERY_ROLE, _READ, _OPERATORS),
@@ -172,6 +195,12 @@ PERMISSIONS: dict[str, Permission] = {
     "secret.rotate": _OPERATOR,
     "registry.read": _account(_USERS, _READ),
     "registry.save": _account(_DEVS, _WRITE),
+    "audit.read": _account(_ADMINS, _READ, _OPERATORS),
+    # Sessions: opened by whoever shows a password or a link, and then for who has signed in
+    "session.open": _ANYBODY,
+    "session.read": _SIGNED_IN,
+    "session.end": _SIGNED_IN,
+    "password.change": _SIGNED_IN,
     # Money
     "billing.read": _account(_MONEY, _READ),
     "credit.post": _OPERATOR,
@@ -221,12 +250,32 @@ def may(caller: Caller, operation: str) -> bool:
 
 
 def require(caller: Caller, *operations: str) -> None:
-    """Raise Unauthenticated or Forbidden unless the caller may do one of these."""
-    if any(may(caller, operation) for operation in operations):
+    """Raise Unauthenticated or Forbidden unless the caller may do one of these. Whoever hears what is allowed
+    here is told which."""
+    allowed = next((operation for operation in operations if may(caller, operation)), None)
+    if allowed is not None:
+        if hear := _hearer.get():
+            hear(caller, allowed)
         return
     if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("Unauthorized")
+    if caller.origin is not None:
+        caller.origin.refused.extend(operations)
     raise Forbidden("Unauthorized")
+
+
+_hearer: ContextVar[Callable[[Caller, str], None] | None] = ContextVar("hearer", default=None)
+
+
+@contextmanager
+def hearing(hear: Callable[[Caller, str], None]) -> Iterator[None]:
+    """Within the block, `hear` is told who was allowed what: each change passes `require`, so nobody else has
+    to say it."""
+    token = _hearer.set(hear)
+    try:
+        yield
+    finally:
+        _hearer.reset(token)
 
 
 def reaches(caller: Caller, account_id: str, thing_id: str) -> bool:

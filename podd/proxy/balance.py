@@ -10,6 +10,7 @@ from litestar.types import Receive, ReceiveMessage, Scope
 
 from podd.api.context import presented_keys
 from podd.api.errors import STATUS
+from podd.api.visits import visit_of
 from podd.domain.account import Caller
 from podd.domain.balancing import Affinity, Bond, choose
 from podd.domain.errors import PoddError, Unauthenticated
@@ -45,7 +46,7 @@ class Balancer:
         async def ask(endpoint_id: str) -> Pool | None:
             return await podd.store.read(balancing.pool, endpoint_id)
 
-        self._let_in_before: set[tuple[str, ...]] = set()
+        self._let_in_before: dict[tuple[str, ...], Caller] = {}
         self._as_of = -1
         self._pools = Kept(podd.bells, workloads.crew_bell, ask, KEPT)
 
@@ -76,18 +77,22 @@ class Balancer:
         """Who was let in before is let in again for as long as nothing at all was written: so a key that is
         revoked opens nothing any more."""
         shown = presented_keys(scope["headers"])
+        visit = visit_of(scope)
+        for key in shown:
+            visit.ends_with(key)
         asked, changes = (endpoint_id, *shown), self._podd.store.changes
         if changes != self._as_of or len(self._let_in_before) >= KEPT:
             self._let_in_before.clear()
             self._as_of = changes
-        if asked in self._let_in_before:
-            return
-        try:
-            await self._podd.store.read(_own_endpoint, self._podd, shown, endpoint_id)
-        except PoddError as error:
-            raise Refusal(STATUS.get(type(error), 400), error.message) from error
-        if changes == self._as_of:
-            self._let_in_before.add(asked)
+        caller = self._let_in_before.get(asked)
+        if caller is None:
+            try:
+                caller = await self._podd.store.read(_own_endpoint, self._podd, shown, endpoint_id)
+            except PoddError as error:
+                raise Refusal(STATUS.get(type(error), 400), error.message) from error
+            if changes == self._as_of:
+                self._let_in_before[asked] = caller
+        visit.note(caller)
 
     async def _taken(
         self, endpoint_id: str, affinity: Affinity | None, receive: "Ahead", hold: ExitStack
@@ -189,11 +194,13 @@ def _nobody(pool: Pool, strict: bool) -> Refusal:
     return Refusal(400, "timed out waiting for worker" if pool.crew else "no workers available")
 
 
-def _own_endpoint(db: Reader, podd: Platform, shown: list[str], endpoint_id: str) -> None:
+def _own_endpoint(db: Reader, podd: Platform, shown: list[str], endpoint_id: str) -> Caller:
+    """Who may use the endpoint with one of these keys. Raises Unauthenticated, Forbidden, NotFound."""
     caller = next(filter(None, (_caller(db, podd, key) for key in shown)), None)
     if caller is None:
         raise Unauthenticated("invalid api key" if shown else "no token provided")
     jobs.balanced_endpoint(db, caller, endpoint_id)
+    return caller
 
 
 def _caller(db: Reader, podd: Platform, key: str) -> Caller | None:

@@ -84,6 +84,9 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection.family == socket.AF_UNIX:
+            self.client = (f"uid {_uid_of_peer(connection)}", 0)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -187,6 +190,13 @@ class _Protocol(HttpToolsProtocol):
                 self.transport.abort()
             else:
                 self._look_later()
+
+
+def _uid_of_peer(connection: socket.socket) -> int:
+    """Who is at the other end of a Unix socket."""
+    size = struct.calcsize("3i")
+    _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(uid)
 
 
 def _has_ended(connection: socket.socket) -> bool:

@@ -17,6 +17,7 @@ import structlog
 from litestar.types import HTTPScope, Receive, Scope, Send, WebSocketScope
 from yarl import URL
 
+from podd.domain.session import without_session
 from podd.proxy.client import client_of
 from podd.proxy.refusal import Headers, Refusal
 from podd.proxy.upstream import (
@@ -320,12 +321,16 @@ def _request_head(scope: HTTPScope, upstream: Upstream, framing: Framing | None)
 
 
 def _request_headers(scope: Scope, upstream: Upstream) -> Headers:
-    """As the client sent them, `Host` included, less what is about its connection to podd; and who it is."""
+    """As the client sent them, `Host` included, less what is about its connection to podd and
+    what signs it in there; and who it is."""
     came_from: list[bytes] = []
     kept = []
     for name, value in _kept(list(scope["headers"]), HOP_BY_HOP | upstream.without):
         if name == b"x-forwarded-for":
             came_from.append(value)
+        elif name == b"cookie":
+            if value := without_session(value):
+                kept.append((name, value))
         elif name not in OURS:
             kept.append((name, value))
     if scope["client"]:

@@ -23,21 +23,15 @@ def create(
 ) -> tuple[Account, ApiKey, str]:
     """A new account with its first API key; the key itself is only ever given here. Raises Conflict."""
     rules.require(caller, "account.create")
-    email = rules.checked_email(email)
-    if accounts.by_email(tx, email):
-        raise Conflict(f"There is already an account for {email}.")
-    account = Account(
-        id=ids.account_id(),
-        email=email,
-        name=name or email.partition("@")[0],
-        pub_key="",
-        created_at=now,
-        kind=kind,
-    )
-    accounts.insert(tx, account)
-    tx.tell("account created", account=account.id)
+    account = _new(tx, email, name, now, kind)
     key, secret = make_key(tx, account.id, account.id, "first key", now)
     return account, key, secret
+
+
+def sign_up(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> Account:
+    """A new personal account that somebody makes for themselves. Raises Conflict."""
+    rules.require(caller, "account.sign_up")
+    return _new(tx, email, name, now, AccountKind.PERSONAL)
 
 
 def make_key(
@@ -133,3 +127,23 @@ def caller_of(
     if workload is None:
         return None
     return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
+
+
+# Private
+
+
+def _new(tx: Tx, email: str, name: str | None, now: int, kind: AccountKind) -> Account:
+    email = rules.checked_email(email)
+    if accounts.by_email(tx, email):
+        raise Conflict(f"There is already an account for {email}.")
+    account = Account(
+        id=ids.account_id(),
+        email=email,
+        name=name or email.partition("@")[0],
+        pub_key="",
+        created_at=now,
+        kind=kind,
+    )
+    accounts.insert(tx, account)
+    tx.tell("account created", account=account.id)
+    return account

@@ -50,6 +50,7 @@ def give(tx: Tx, account_id: str, source: str, amount: int, text: str, key: str,
     """Post credit from `source` as of `at`, once for each key, and let its owner know."""
     before, own = balance(tx, account_id), books.credit(account_id)
     if ledger.post(tx, _posting(account_id, source, own, amount, text, key, at)):
+        tx.note_change("accounts", account_id)
         halts.note_credit(tx, account_id, before)
         events.add(tx, account_id, CREDIT_ADDED, f"{prose(amount)}: {text}", now)
         tx.ring(BILLING)
@@ -117,6 +118,7 @@ def _post(tx: Tx, account: str, other: str, amount: int, text: str, key: str, no
     if amount > 0:
         give(tx, found.id, other, amount, text, key, now, now)
     elif ledger.post(tx, _posting(found.id, books.credit(found.id), other, -amount, text, key, now)):
+        tx.note_change("accounts", found.id)
         tx.tell("credit taken", account=found.id, amount=amount, key=key)
         tx.ring(BILLING)
     return balance(tx, found.id)

@@ -60,6 +60,7 @@ def exempt(tx: Tx, caller: Caller, pod_id: str, wish: bool, now: int) -> Pod:
     if workloads.pod(tx, pod_id) is None:
         raise NotFound("pod not found")
     workloads.change_pod(tx, pod_id, idle_exempt=int(wish))
+    tx.note_change("workloads", pod_id)
     text = "may stand idle as long as it likes" if wish else "is stopped again when it is idle"
     events.add(tx, pod_id, "idle exemption", f"{text}, by the operator", now)
     found = workloads.pod(tx, pod_id)

@@ -113,6 +113,7 @@ def cancel(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, job_id: str
     job = find(tx, endpoint_id, job_id)
     if not job.final:
         end(tx, podd, job, JobStatus.CANCELLED, now=now)
+        tx.note_change("jobs", job.id)
     return find(tx, endpoint_id, job_id)
 
 
@@ -124,6 +125,7 @@ def retry(tx: Tx, caller: Caller, endpoint_id: str, job_id: str, now: int) -> Jo
         raise Invalid(f"Only a FAILED or TIMED_OUT job can be retried; this one is {job.status.value}.")
     if not jobs.retry(tx, job, now):
         raise Invalid("The worker has not let go of the job yet; retry it in a few seconds.")
+    tx.note_change("jobs", job.id)
     chunks.strike_all(tx, job.id)
     _note_queued(tx, endpoint_id, job.id)
     return find(tx, endpoint_id, job_id)
@@ -143,6 +145,7 @@ def purge(
     found = jobs.queued(tx, endpoint_id, until=until, limit=PURGE_AT_ONCE)
     for job in found:
         end(tx, podd, job, JobStatus.CANCELLED, now=now)
+        tx.note_change("jobs", job.id)
     return len(found), until if len(found) == PURGE_AT_ONCE else None
 
 

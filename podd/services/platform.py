@@ -14,6 +14,7 @@ from podd.ports import Clock
 from podd.sealing import Sealer
 from podd.services.queue_cap import QueueCap
 from podd.services.traffic import Traffic
+from podd.services.uses import Uses
 from podd.store import gpus
 from podd.store.db import Reader, Store
 from podd.wakeups import Bells
@@ -79,6 +80,7 @@ class Platform:
     accelerator: Path | None = None
     queue_cap: QueueCap = field(default_factory=QueueCap)
     traffic: Traffic = field(default_factory=Traffic)
+    uses: Uses = field(default_factory=Uses)
 
     def moment(self) -> Moment:
         """Now, by both clocks."""

@@ -61,6 +61,7 @@ def change(
     """Set quotas of one account; None: the machine's setting counts again. Raises Invalid, NotFound."""
     require(caller, "quota.change")
     found = named(tx, account)
+    tx.note_change("accounts", found.id)
     for name, amount in amounts.items():
         if name not in (*NAMES, *idle.NAMES):
             raise Invalid(f"There is no quota {name!r}; there are {', '.join((*NAMES, *idle.NAMES))}.")

@@ -1,16 +1,21 @@
-"""How long podd remembers what happened: events go by age, and by number where there are very many."""
+"""How long podd remembers what happened: events go by age, and by number where there are very many; entries
+of the audit log go by age, and sessions when they are over."""
 
 from podd.services.platform import Platform
-from podd.store import events, notices
+from podd.services.sign_in import session_lasts
+from podd.store import audit, events, notices, sessions
 from podd.store.db import Tx
 
 BATCH = 500
-"""Events that are forgotten in one go, so that no verb waits long behind it."""
+"""Events or entries that are forgotten in one go, so that no verb waits long behind it."""
 
 
 async def tick(podd: Platform, now: int) -> None:
-    while await podd.store.write(forget, podd, now) == BATCH:
-        pass
+    for forgetting in (forget, forget_changes):
+        while await podd.store.write(forgetting, podd, now) == BATCH:
+            pass
+    lasts = session_lasts(podd)
+    await podd.store.write(sessions.forget, now - lasts.unused, now - lasts.most)
 
 
 def forget(tx: Tx, podd: Platform, now: int) -> int:
@@ -20,3 +25,8 @@ def forget(tx: Tx, podd: Platform, now: int) -> int:
     notices.forget(tx, before, BATCH)
     gone = events.forget_old(tx, before, BATCH)
     return gone or events.forget_surplus(tx, limits.events_per_subject, BATCH)
+
+
+def forget_changes(tx: Tx, podd: Platform, now: int) -> int:
+    """Forget up to BATCH entries of the audit log; how many there were."""
+    return audit.prune(tx, now - int(podd.settings.audit.retention_seconds * 1000), BATCH)

@@ -37,6 +37,7 @@ async def rotate(podd: Platform, caller: Caller) -> Rotated:
             return sealer.seal(sealer.open(text, purpose), purpose)
 
         def reseal(tx: Tx) -> int:
+            require(caller, "secret.rotate")
             return sealed.reseal(tx, again)
 
         count = await podd.store.write(reseal)

@@ -125,6 +125,7 @@ def change_role(tx: Tx, caller: Caller, team: str, user: str, role: Role, now: i
     if member.owner:
         raise Conflict("The owner of a team is always an admin.")
     teams.put_member(tx, account.id, member.user_id, role, now)
+    keys.note_change_of(tx, account.id, member.user_id)
     tx.tell("member changed", account=account.id, user=member.user_id, role=role.value)
     tx.ring(account_rows.bell(account.id))
     return _member(tx, account, member.user_id)

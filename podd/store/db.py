@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlite_utils import Database
 
+from podd.domain.account import Caller, hearing
 from podd.domain.errors import Invalid, StorageFailed
 from podd.store.schema import migrations
 
@@ -61,14 +62,16 @@ class Reader:
 class Tx(Reader):
     """A verb's hold on the database: it may also change rows, and name bells to ring after the commit.
 
-    `changed` are the rows, by table and id, that were inserted or changed by id, or named with `note_change`.
+    `changed` are the rows, by table and id, that were inserted, changed or deleted by id, or named with
+    `note_change`, in this order; `allowed` is who was allowed which operation.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.rings: list[str] = []
         self.told: list[tuple[str, Row]] = []
-        self.changed: set[tuple[str, str]] = set()
+        self.changed: dict[tuple[str, str], None] = {}
+        self.allowed: dict[tuple[Caller, str], None] = {}
 
     def run(self, sql: str, params: Params = ()) -> int:
         """Execute one change; the number of rows it touched."""
@@ -87,8 +90,16 @@ class Tx(Reader):
         self.note_change(table, key)
         return self.run(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": key})
 
+    def delete(self, table: str, key: str) -> int:
+        """Delete the row whose `id` is `key`; the number of rows deleted (0 or 1)."""
+        self.note_change(table, key)
+        return self.run(f"DELETE FROM {table} WHERE id = ?", (key,))
+
     def note_change(self, table: str, key: str) -> None:
-        self.changed.add((table, key))
+        self.changed[table, key] = None
+
+    def note_allowed(self, caller: Caller, operation: str) -> None:
+        self.allowed[caller, operation] = None
 
     def ring(self, bell: str) -> None:
         self.rings.append(bell)
@@ -296,8 +307,9 @@ def _run_in_savepoint(
     tx = Tx(connection)
     connection.execute("SAVEPOINT verb")
     try:
-        waiting.result = waiting.verb(tx)
-        if last_step is not None and tx.changed:
+        with hearing(tx.note_allowed):
+            waiting.result = waiting.verb(tx)
+        if last_step is not None and (tx.changed or tx.allowed):
             last_step(tx)
         waiting.rings, waiting.told = tx.rings, tx.told
     except Exception as error:

@@ -123,7 +123,7 @@ def delete(tx: Tx, endpoint_id: str) -> None:
     tx.run("DELETE FROM jobs WHERE endpoint_id = ?", (endpoint_id,))
     tx.run("DELETE FROM workers WHERE endpoint_id = ?", (endpoint_id,))
     tx.run("DELETE FROM releases WHERE endpoint_id = ?", (endpoint_id,))
-    tx.run("DELETE FROM endpoints WHERE id = ?", (endpoint_id,))
+    tx.delete("endpoints", endpoint_id)
 
 
 def _settings(values: Row) -> Row:

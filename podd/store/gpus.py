@@ -59,6 +59,7 @@ def held_by(db: Reader, workload_id: str) -> list[Gpu]:
 
 
 def put_duty(tx: Tx, uuid: str, duty: Duty) -> None:
+    tx.note_change("gpus", uuid)
     tx.run("UPDATE gpus SET duty = ? WHERE uuid = ?", (duty.value, uuid))
 
 

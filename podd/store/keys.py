@@ -64,13 +64,34 @@ def revoke(tx: Tx, key_id: str, now: int) -> None:
 
 def revoke_all_of(tx: Tx, account_id: str, user_id: str, now: int) -> None:
     """All keys that a person has in an account."""
-    tx.run(
-        "UPDATE api_keys SET revoked_at = ? WHERE account_id = ? AND user_id = ? AND revoked_at IS NULL",
-        (now, account_id, user_id),
-    )
+    for key_id in _ids_of(tx, account_id, user_id):
+        revoke(tx, key_id, now)
+
+
+def note_change_of(tx: Tx, account_id: str, user_id: str) -> None:
+    """What the keys of a person in an account may do has changed, although they have not."""
+    for key_id in _ids_of(tx, account_id, user_id):
+        tx.note_change("api_keys", key_id)
+
+
+def hash_of(db: Reader, key_id: str) -> str | None:
+    found: str | None = db.value("SELECT hash FROM api_keys WHERE id = ?", (key_id,))
+    return found
+
+
+def note_use(tx: Tx, key_id: str, at: int) -> None:
+    tx.run("UPDATE api_keys SET last_used_at = MAX(COALESCE(last_used_at, 0), ?) WHERE id = ?", (at, key_id))
 
 
 # Private
+
+
+def _ids_of(db: Reader, account_id: str, user_id: str) -> list[str]:
+    rows = db.rows(
+        "SELECT id FROM api_keys WHERE account_id = ? AND user_id = ? AND revoked_at IS NULL ORDER BY rowid",
+        (account_id, user_id),
+    )
+    return [row["id"] for row in rows]
 
 
 def _scope_columns(scope: Scope) -> Row:
@@ -86,4 +107,5 @@ def _key(row: Row) -> ApiKey:
         created_at=row["created_at"],
         scope=Scope(ScopeKind(row["scope"]), frozenset(row["scope_ids"].split())),
         expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
     )

@@ -47,7 +47,7 @@ def sealed_password(db: Reader, credential_id: str) -> str:
 
 
 def delete(tx: Tx, credential_id: str) -> None:
-    tx.run("DELETE FROM registry_credentials WHERE id = ?", (credential_id,))
+    tx.delete("registry_credentials", credential_id)
 
 
 def _one(db: Reader, where: str, params: tuple[str, ...]) -> RegistryCredential | None:

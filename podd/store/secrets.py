@@ -46,7 +46,7 @@ def sealed_value(db: Reader, secret_id: str) -> str:
 
 
 def delete(tx: Tx, secret_id: str) -> None:
-    tx.run("DELETE FROM secrets WHERE id = ?", (secret_id,))
+    tx.delete("secrets", secret_id)
 
 
 def _one(db: Reader, where: str, params: tuple[str, ...]) -> Secret | None:

@@ -36,6 +36,7 @@ def teams_of(db: Reader, user_id: str) -> list[tuple[str, Role]]:
 
 def put_member(tx: Tx, account_id: str, user_id: str, role: Role, now: int) -> None:
     """Let somebody in, or change what they are."""
+    tx.note_change("accounts", account_id)
     tx.run(
         "INSERT INTO members (account_id, user_id, role, joined_at) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role",
@@ -44,10 +45,12 @@ def put_member(tx: Tx, account_id: str, user_id: str, role: Role, now: int) -> N
 
 
 def remove_member(tx: Tx, account_id: str, user_id: str) -> None:
+    tx.note_change("accounts", account_id)
     tx.run("DELETE FROM members WHERE account_id = ? AND user_id = ?", (account_id, user_id))
 
 
 def insert_invitation(tx: Tx, invitation: Invitation, token_hash: str) -> None:
+    tx.note_change("accounts", invitation.account_id)
     tx.insert(
         "invitations",
         {
@@ -85,6 +88,7 @@ def use_invitation(tx: Tx, invitation_id: str, user_id: str, now: int) -> None:
 
 def delete_invitation(tx: Tx, account_id: str, invitation_id: str) -> bool:
     """Whether there was one to delete."""
+    tx.note_change("accounts", account_id)
     return (
         tx.run(
             "DELETE FROM invitations WHERE account_id = ? AND id = ? AND used_at IS NULL",

@@ -38,7 +38,7 @@ def using_registry_credential(db: Reader, credential_id: str) -> list[Template]:
 
 
 def delete(tx: Tx, template_id: str) -> None:
-    tx.run("DELETE FROM templates WHERE id = ?", (template_id,))
+    tx.delete("templates", template_id)
 
 
 def delete_parts_of(tx: Tx, endpoint_id: str) -> None:

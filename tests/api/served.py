@@ -21,8 +21,10 @@ from litestar.types import ASGIApp
 
 from podd.api import app as application
 from podd.api.asgi import Door
+from podd.api.attempts import Attempts
 from podd.api.context import Api
 from podd.api.gauge import Gauge
+from podd.api.visits import Reception
 from podd.config import Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.domain.account import OPERATOR
@@ -31,8 +33,9 @@ from podd.listeners import web_server
 from podd.proxy.front import Front
 from podd.proxy.health import Checks
 from podd.sealing import Sealer
-from podd.services import accounts, autoscale, billing, dispatch
+from podd.services import accounts, aftermath, autoscale, dispatch
 from podd.services.logs import Logs
+from podd.services.passwords import Passwords
 from podd.services.platform import Host, Platform
 from podd.services.reconcile import Reconciler
 from podd.services.shells import Shells
@@ -252,7 +255,7 @@ class Served:
             booted_at=self.clock.now(),
             operator_key_hash=key_hash(OPERATOR_KEY),
         )
-        store.last_step = partial(billing.keep_up, podd=self.podd)
+        store.last_step = partial(aftermath.follow, podd=self.podd)
         self.reconciler = Reconciler(self.podd, self.engine, FakeVolumes())
         telemetry = Telemetry(self.podd, self.engine, probe)
         self.logs = Logs(self.podd, self.engine)
@@ -266,6 +269,8 @@ class Served:
             logs=self.logs,
             gauge=Gauge(self.settings.rates),
             terminals=self.terminals,
+            attempts=Attempts(self.settings.accounts),
+            passwords=Passwords(self.settings.accounts.passwords_at_once),
         )
         self._app = _app(self.api)
         own_socket = socket.socket(socket.AF_UNIX)
@@ -274,8 +279,8 @@ class Served:
         self.checks = Checks(self.podd)
         self._front = Front(Door(self._app, local=False), self.podd, self.checks)
         self._doors = [
-            await _serve(self._front, self._listener, self.settings),
-            await _serve(Door(self._app, local=True), own_socket, self.settings),
+            await _serve(Reception(self._front, self.podd), self._listener, self.settings),
+            await _serve(Reception(Door(self._app, local=True), self.podd), own_socket, self.settings),
         ]
 
     async def _close(self) -> None:

@@ -10,12 +10,14 @@ from podd.domain.account import (
     PERMISSIONS,
     Caller,
     CallerKind,
+    Origin,
     Role,
     Scope,
     ScopeKind,
     checked_email,
     checked_role,
     checked_scope,
+    hearing,
     may,
     require,
     require_own,
@@ -23,14 +25,22 @@ from podd.domain.account import (
 from podd.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 ACCOUNT = Caller(CallerKind.ACCOUNT, account_id="a", key_id="k", user_id="a")
+IN_SESSION = replace(ACCOUNT, key_id="", session_id="s")
 INSIDE = Caller(CallerKind.WORKLOAD, account_id="a", workload_id="w")
 FOR_ENDPOINT = replace(ACCOUNT, scope=Scope(ScopeKind.ENDPOINTS, frozenset({"e"})))
 FOR_POD = replace(ACCOUNT, scope=Scope(ScopeKind.POD, frozenset({"w"})))
 READ_ONLY = replace(ACCOUNT, scope=Scope(ScopeKind.READ_ONLY))
 
-SEEN_BY_ALL = {"catalogue.read", "documentation.read", "health.read"}
+SEEN_BY_ALL = {
+    "account.sign_up",
+    "catalogue.read",
+    "documentation.read",
+    "health.read",
+    "session.open",
+}
 OPERATORS_ONLY = {
     "account.create",
+    "account.link",
     "credit.post",
     "credit.read",
     "gpu.change",
@@ -73,6 +83,8 @@ MAKING = {
     "volume.save",
 }
 RULING = {"account.change", "team.change"}
+LOOKING_AFTER = {"audit.read"}
+SIGNED_IN = {"session.read", "session.end", "password.change"}
 MONEY = {"billing.read"}
 PAYING = {"plan.buy", "voucher.redeem"}
 KNOWN = {"catalogue.ask", "unavailable.ask"}
@@ -88,14 +100,17 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
             OPERATORS_ONLY
             | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
             | {"plan.buy", "pod.connect"}
-            | {"team.read", "team.change"},
+            | {"team.read", "team.change"}
+            | LOOKING_AFTER,
         ),
         (INSIDE, {"pod.read", "pod.stop", "pod.terminate"}),
         (replace(ACCOUNT, role=Role.BASIC), OF_MEMBERS | USING),
         (replace(ACCOUNT, role=Role.BILLING), OF_MEMBERS | MONEY | PAYING),
         (replace(ACCOUNT, role=Role.DEV), OF_MEMBERS | USING | MAKING),
-        (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | PAYING | RULING),
-        (READ_ONLY, READING | MONEY | {"account.read", "key.read", "team.read"}),
+        (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | PAYING | RULING | LOOKING_AFTER),
+        (IN_SESSION, OF_MEMBERS | USING | MAKING | MONEY | PAYING | RULING | LOOKING_AFTER | SIGNED_IN),
+        (replace(IN_SESSION, role=Role.BILLING), OF_MEMBERS | MONEY | PAYING | SIGNED_IN),
+        (READ_ONLY, READING | MONEY | LOOKING_AFTER | {"account.read", "key.read", "team.read"}),
         (FOR_ENDPOINT, {"endpoint.explain", "endpoint.read", "job.submit", "job.read", "job.cancel"}),
         (FOR_POD, {"pod.connect", "pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
         (replace(FOR_POD, role=Role.BASIC), {"pod.connect", "pod.explain", "pod.read"}),
@@ -120,6 +135,8 @@ def test_every_operation_is_somebodys() -> None:
         | MONEY
         | PAYING
         | RULING
+        | LOOKING_AFTER
+        | SIGNED_IN
         | OPERATORS_ONLY
         | SEEN_BY_ALL
         | KNOWN
@@ -135,6 +152,17 @@ def test_who_shows_no_key_is_told_another_thing_than_who_may_not() -> None:
     with pytest.raises(Forbidden):
         require(INSIDE, "pod.start", "pod.change")
     require(INSIDE, "pod.start", "pod.stop")
+
+
+def test_of_several_operations_the_one_that_was_allowed_is_heard_and_all_that_were_refused_are_kept() -> None:
+    heard: list[str] = []
+    origin = Origin()
+    with hearing(lambda _caller, operation: heard.append(operation)):
+        require(INSIDE, "pod.start", "pod.stop", "pod.terminate")
+        with pytest.raises(Forbidden):
+            require(replace(INSIDE, origin=origin), "pod.start", "pod.change")
+    assert heard == ["pod.stop"]
+    assert origin.refused == ["pod.start", "pod.change"]
 
 
 @pytest.mark.parametrize(

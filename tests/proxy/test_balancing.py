@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets.sync.client
+from websockets.exceptions import ConnectionClosed
 
 from podd.ids import key_hash
 from podd.proxy import balance
@@ -195,6 +196,28 @@ def test_a_revoked_key_opens_nothing_at_once(podd: Served, fleet: Fleet) -> None
     assert call(podd, endpoint_id).status_code == 401
 
 
+def test_what_a_revoked_key_has_open_ends_at_once(podd: Served, fleet: Fleet) -> None:
+    endpoint_id, _ = fleet.ready()
+    held: Future[httpx.Response] = podd.later("GET", f"/lb/{endpoint_id}/hold")
+    with websockets.sync.client.connect(
+        f"{podd.url.replace('http', 'ws')}/lb/{endpoint_id}/ws",
+        additional_headers={"Authorization": f"Bearer {podd.key}"},
+        proxy=None,
+    ) as connection:
+        eventually(lambda: fleet.held == 1)
+
+        def revoke(tx: Tx) -> None:
+            (row,) = tx.rows("SELECT id FROM api_keys WHERE hash = ?", (key_hash(podd.key),))
+            tx.update("api_keys", row["id"], {"revoked_at": 1})
+
+        podd.do(podd.podd.store.write(revoke))
+        assert held.result(20).status_code == 401
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(20)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+
+
 def test_a_deleted_endpoint_is_missing_at_once(podd: Served, fleet: Fleet) -> None:
     endpoint_id, _ = fleet.ready()
     assert call(podd, endpoint_id).status_code == 200
@@ -209,9 +232,9 @@ def test_whoever_was_let_in_is_not_looked_up_again(
     looked_up = []
     own_endpoint = balance._own_endpoint
 
-    def counted(*of: Any) -> None:
+    def counted(*of: Any) -> Any:
         looked_up.append(of)
-        own_endpoint(*of)
+        return own_endpoint(*of)
 
     monkeypatch.setattr(balance, "_own_endpoint", counted)
     for _ in range(3):

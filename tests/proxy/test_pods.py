@@ -91,6 +91,15 @@ def test_a_request_reaches_the_program_as_it_was_sent(podd: Served, new_program:
     assert headers["x-forwarded-proto"] == "http"
 
 
+def test_no_program_sees_who_has_signed_in_to_podd(podd: Served, new_program: NewProgram) -> None:
+    program = new_program(mirror)
+    pod_id = pod_for(podd, program)
+    seen = ask(podd, pod_id, program, headers={"Cookie": "a=1; podd_session=secret; b=2"}).json()
+    assert ["cookie", "a=1; b=2"] in seen["headers"]
+    alone = ask(podd, pod_id, program, headers={"Cookie": "__Host-podd_session=secret"}).json()
+    assert "cookie" not in dict(alone["headers"])
+
+
 def test_by_path_the_prefix_is_taken_off_and_told(podd: Served, new_program: NewProgram) -> None:
     program = new_program(mirror)
     pod_id = pod_for(podd, program)

@@ -28,8 +28,8 @@ from podd.ids import DerivedKeys, key_hash
 from podd.sealing import Sealer
 from podd.services import (
     accounts,
+    aftermath,
     autoscale,
-    billing,
     container_disks,
     dispatch,
     endpoints,
@@ -175,6 +175,7 @@ class Lab:
         billing_settings: dict[str, Any] | None = None,
         gpus_settings: dict[str, Any] | None = None,
         more_settings: dict[str, Any] | None = None,
+        audit_settings: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
         directory.mkdir(exist_ok=True)
@@ -185,6 +186,7 @@ class Lab:
             billing=billing_settings or {},
             gpus=gpus_settings or {},
             **(more_settings or {}),
+            audit=audit_settings or {},
         )
         self.settings.database.write_bytes(empty_database())
         self.host = host
@@ -464,7 +466,7 @@ class Lab:
             operator_key_hash=key_hash(OPERATOR_KEY),
             boot_id=self.boot_id,
         )
-        store.last_step = lambda tx: billing.keep_up(tx, self.podd)
+        store.last_step = lambda tx: aftermath.follow(tx, self.podd)
         self.reconciler = Reconciler(self.podd, self.engine, self.volumes)
 
     def _hear(self, bells: list[str]) -> None:

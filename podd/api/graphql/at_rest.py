@@ -13,6 +13,7 @@ from graphql.pyutils import Path
 from podd.api.context import Call
 from podd.api.graphql.views import View
 from podd.api.kept import Kept
+from podd.api.visits import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,10 @@ Shown = View | AtRest
 
 @dataclass(frozen=True)
 class Question(Call):
-    """A call, and a short name for all that it says: document, variables and operation."""
+    """A call, the visit it belongs to, and a short name for all that it says: document, variables and
+    operation."""
 
+    visit: Visit
     digest: bytes
     kept: Kept
 

@@ -20,6 +20,7 @@ from podd.api.graphql.at_rest import Question, Remembering
 from podd.api.graphql.resolvers import mutation, query
 from podd.api.graphql.schema import build
 from podd.api.graphql.stubs import NO_SUCH_CLUSTER
+from podd.api.visits import visit_of
 from podd.domain import errors
 from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotFound, PoddError
 
@@ -42,7 +43,8 @@ async def graphql_endpoint(request: AnyRequest) -> Response[bytes]:
     except PoddError as error:
         return _answer(400, {"errors": [_plain_error(error.message)]})
     api = api_of(request)
-    context = Question(api, caller, digest=sha256(raw).digest(), kept=api.kept)
+    visit = visit_of(request.scope)
+    context = Question(api, caller, visit, digest=sha256(raw).digest(), kept=api.kept)
     understood, result = await graphql(
         _schema,
         data,

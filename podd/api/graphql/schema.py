@@ -78,7 +78,7 @@ def _guarded(name: str, resolve: Any) -> Any:
     """The resolver, for who may do that at all. What it may be done to is decided by the verb."""
 
     def guarded(root: object, info: GraphQLResolveInfo, **arguments: object) -> Any:
-        check_field(info.context.caller, name)
+        check_field(info.context.caller, info.context.visit, name)
         return resolve(root, info, **arguments)
 
     return guarded

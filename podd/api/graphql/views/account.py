@@ -79,6 +79,7 @@ def key_view(key: ApiKey) -> View:
         "name": key.name,
         "createdAt": instant(key.created_at),
         "expiresAt": instant(key.expires_at),
+        "lastUsed": instant(key.last_used_at),
         "userId": key.user_id,
     }
 
