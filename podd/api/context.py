@@ -25,6 +25,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[object, object, State]
 
+NO_TOKEN = "no token provided"  # noqa: S105 - what is said when there is none
+
+LARGE = 64 * 1024
+"""Bodies from this size on are read only from whom podd knows, and parsed in a thread: JSON is quick, but
+not that quick."""
+
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
 
@@ -103,27 +109,52 @@ async def caller_of(request: AnyRequest) -> Caller:
     if not shown:
         return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
     podd = api_of(request).podd
-    for key in shown:
-        caller = await podd.store.read(accounts.caller_of, key, podd.keys, podd.operator_key_hash)
-        if caller is not None:
-            return caller
-    raise Unauthenticated("invalid api key")
+    return await podd.store.read(_owner, podd, shown)
 
 
 async def known_caller_of(request: AnyRequest) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
     if caller is ANONYMOUS:
-        raise Unauthenticated("no token provided")
+        raise Unauthenticated(NO_TOKEN)
     return caller
+
+
+async def read_as_caller(
+    request: AnyRequest,
+    question: Callable[Concatenate[Reader, Caller, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`question(db, caller, ...)`: who is calling is found in the same look. Raises as `known_caller_of`."""
+    return await api_of(request).podd.store.read(_as_caller, request, question, *args, **kwargs)
+
+
+async def write_as_caller(
+    request: AnyRequest,
+    verb: Callable[Concatenate[Tx, Platform, Caller, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`verb(tx, podd, caller, ...)`: who is calling is found in the same transaction. Raises as
+    `known_caller_of`."""
+    podd = api_of(request).podd
+
+    def of(db: Reader, caller: Caller, /) -> T:
+        assert isinstance(db, Tx)
+        return verb(db, podd, caller, *args, **kwargs)
+
+    return await podd.store.write(_as_caller, request, of)
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:
     """The whole body, if it is not longer than `limit` bytes. Raises TooLarge before reading more."""
     message = f"exceeded max body size of {shown_limit}"
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise TooLarge(message)
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise TooLarge(message)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -134,5 +165,45 @@ async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:
     return b"".join(parts)
 
 
+def large(request: AnyRequest) -> bool:
+    """Whether the body may be; one whose length is not told may."""
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            return not value.isdigit() or int(value) >= LARGE
+        if name == b"transfer-encoding":
+            return True
+    return False
+
+
 def mebibytes(size: int) -> str:
     return f"{size // (1024 * 1024)}MiB"
+
+
+# Private
+
+
+def _as_caller(
+    db: Reader,
+    request: AnyRequest,
+    question: Callable[Concatenate[Reader, Caller, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
+    if shown:
+        caller = _owner(db, api_of(request).podd, shown)
+    elif request.scope.get(LOCAL):
+        caller = OPERATOR
+    else:
+        raise Unauthenticated(NO_TOKEN)
+    return question(db, caller, *args, **kwargs)
+
+
+def _owner(db: Reader, podd: Platform, shown: list[str]) -> Caller:
+    """Whose one of these keys is."""
+    for key in shown:
+        caller = accounts.caller_of(db, key, podd.keys, podd.operator_key_hash)
+        if caller is not None:
+            return caller
+    raise Unauthenticated("invalid api key")

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from podd.api.context import AnyRequest, Api, api_of, mebibytes, presented_keys, read_body
-from podd.api.jobs import JSON, LARGE
+from podd.api.context import LARGE, AnyRequest, Api, api_of, large, mebibytes, presented_keys, read_body
+from podd.api.jobs import JSON
 from podd.api.waiting import Wait, waiting
 from podd.domain.errors import Invalid, TooLarge, Unauthenticated
 from podd.domain.job import Job, parse_chunk, parse_post
@@ -75,7 +75,7 @@ async def done(
 ) -> Response[bytes]:
     """A result, or with `status` IN_PROGRESS a sign of progress."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
-    await _check(api, badge)
+    await _check(request, api, badge)
     limit = api.podd.settings.limits.result_bytes
     try:
         raw = await read_body(request, limit, mebibytes(limit))
@@ -94,7 +94,7 @@ async def stream(
 ) -> Response[bytes]:
     """A part of a result, for whoever reads /stream."""
     api, badge = api_of(request), _badge(request, endpoint_id, worker_id)
-    await _check(api, badge)
+    await _check(request, api, badge)
     limits = api.podd.settings.limits
     raw = await read_body(request, limits.result_bytes, mebibytes(limits.result_bytes))
     most = limits.stream_chunk_bytes
@@ -167,9 +167,10 @@ async def _unless_gone(api: Api, wait: Wait, taken: list[Job]) -> list[Job]:
     return taken
 
 
-async def _check(api: Api, badge: Badge) -> None:
-    """Before a large body is read: nobody else's is. Raises Unauthenticated."""
-    await api.podd.store.read(dispatch.admit, api.podd, badge)
+async def _check(request: AnyRequest, api: Api, badge: Badge) -> None:
+    """Before a large body is read: nobody else's is. The verbs see to the others. Raises Unauthenticated."""
+    if large(request):
+        await api.podd.store.read(dispatch.admit, api.podd, badge)
 
 
 async def _ask(api: Api, question: Coroutine[Any, Any, T]) -> T:

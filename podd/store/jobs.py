@@ -291,9 +291,21 @@ def counts(db: Reader, endpoint_id: str) -> Counts:
         queued=db.value(
             "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE'", (endpoint_id,)
         ),
-        in_progress=db.value(
-            "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_PROGRESS'", (endpoint_id,)
-        ),
+        in_progress=in_progress(db, endpoint_id),
+    )
+
+
+def in_progress(db: Reader, endpoint_id: str) -> int:
+    number: int = db.value(
+        "SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_PROGRESS'", (endpoint_id,)
+    )
+    return number
+
+
+def any_queued(db: Reader, endpoint_id: str) -> bool:
+    return (
+        db.value("SELECT 1 FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' LIMIT 1", (endpoint_id,))
+        is not None
     )
 
 
@@ -317,11 +329,12 @@ def waiting_since(db: Reader, endpoint_id: str, limit: int) -> list[int]:
     return [row["enqueued_at"] for row in rows]
 
 
-def queued_for_scaling(db: Reader, endpoint_id: str) -> int:
-    """Queued jobs, those of low priority left out."""
+def queued_for_scaling(db: Reader, endpoint_id: str, limit: int) -> int:
+    """Queued jobs, those of low priority left out, counted up to `limit`."""
     number: int = db.value(
-        f"SELECT COUNT(*) FROM jobs WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND {_SCALES}",
-        (endpoint_id,),
+        "SELECT COUNT(*) FROM (SELECT 1 FROM jobs "
+        f"WHERE endpoint_id = ? AND status = 'IN_QUEUE' AND {_SCALES} LIMIT ?)",
+        (endpoint_id, limit),
     )
     return number
 
