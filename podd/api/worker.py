@@ -137,19 +137,26 @@ def _is_old(agent: str) -> bool:
 async def _hold_for_jobs(request: AnyRequest, badge: Badge, limit: int) -> list[Job]:
     """Jobs for this worker; an empty list when the hold is over, it is refused, or it has hung up."""
     api = api_of(request)
+    found = await _ask(api, _ask_for_jobs(request, api, badge, limit))
+    if isinstance(found, Refused):
+        await _refuse(api)
+        return []
+    return found
+
+
+async def _ask_for_jobs(request: AnyRequest, api: Api, badge: Badge, limit: int) -> list[Job] | Refused:
+    """In a line with the endpoint's other polls: a job that comes does not make all of them look."""
     holds_nothing = request.query_params.get("job_in_progress") == "0"
-    bells = [worker_bell(badge.worker_id), queue_bell(badge.endpoint_id)]
+    bells, line = [worker_bell(badge.worker_id)], queue_bell(badge.endpoint_id)
     hold = api.podd.settings.limits.take_hold_seconds
     again = False
-    async with waiting(api.podd.bells, bells, hold, request.receive) as wait:
+    async with waiting(api.podd.bells, bells, hold, request.receive, line=line) as wait:
         while True:
-            question = api.podd.store.write(
+            found = await api.podd.store.write(
                 dispatch.take, api.podd, badge, limit, holds_nothing and not again, api.now, again=again
             )
-            found = await _ask(api, question)
             if isinstance(found, Refused):
-                await _refuse(api)
-                return []
+                return found
             if found:
                 return await _unless_gone(api, wait, found)
             again = True
