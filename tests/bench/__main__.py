@@ -11,7 +11,7 @@ from importlib import import_module
 
 from tests.bench.table import Point, show
 
-POINTS = {1: "submit", 2: "life", 3: "latency", 4: "accelerator", 5: "growth", 6: "cold", 7: "crowd"}
+POINTS = {1: "submit", 2: "life", 3: "latency", 4: "accelerator", 5: "growth", 7: "crowd"}
 
 
 def main() -> None:

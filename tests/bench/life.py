@@ -5,6 +5,7 @@ So many clients as slots submit all jobs, each one after the other, and then rea
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 import uvloop
@@ -24,7 +25,9 @@ def measure(rounds: int, quick: bool) -> Point:
     with place.daemon() as podd, peers.ready() as found:
         for slots in SLOTS:
             with place.endpoint(podd, slots) as target, found.consumers(slots) as sides:
-                runs = {name: partial(side, number, slots) for name, side in sides.items()}
+                runs: dict[str, Callable[[], float]] = {
+                    name: partial(side, number, slots) for name, side in sides.items()
+                }
                 runs["podd"] = partial(through_podd, podd, target, number, slots)
                 rates = alternating(rounds, runs)
             lines += _lines(slots, rates)

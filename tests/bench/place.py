@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
+from podd.ids import DerivedKeys
 from tests.bench.wire import Requests
 from tests.e2e.daemon import Daemon
 from tests.waiting import eventually
@@ -98,7 +99,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def worker_key(podd: Daemon, worker_id: str) -> str:
+    """What the worker's first container shows: the benchmark can take its part."""
+    secret = (podd.data_dir / "secret.key").read_text().strip()
+    return DerivedKeys(bytes.fromhex(secret)).worker(worker_id, 1)
+
+
 def used(pid: int) -> float:
     """Seconds of processor time a process has had so far."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
+
+
+def resident(pid: int) -> float:
+    """MiB of memory a process has in use."""
+    return float(psutil.Process(pid).memory_info().rss) / 2**20
