@@ -165,12 +165,16 @@ class Gpus(_Section):
     prices: Annotated[dict[str, GpuPrices], BeforeValidator(_json)] = {}
     ignored_xids: Annotated[tuple[Positive, ...], BeforeValidator(_words)] = ()
     sample_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
+    samples_at_once: Positive = 8
     look_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
     container_check_seconds: Seconds = 300
+    container_checks_at_once: Positive = 4
     restart_pods_without_gpus: bool = False
 
 
 class Limits(_Section):
+    # Accounts
+    invitation_seconds: Seconds = 604800
     # Jobs
     run_body_bytes: Positive = 10 * 1024 * 1024
     runsync_body_bytes: Positive = 20 * 1024 * 1024
@@ -206,6 +210,7 @@ class Limits(_Section):
     workers_quota: Annotated[int, Field(ge=0)] = 20
     idle_timeout_seconds: Seconds = 5
     init_timeout_seconds: Seconds = 420
+    spread_gpus_from_workers: Positive = 5
     warm_up_images: bool = True
     unhealthy_retry_seconds: Seconds = 3600
     unhealthy_give_up_seconds: Seconds = 604800
@@ -224,8 +229,11 @@ class Limits(_Section):
     # Pods
     stop_grace_seconds: Seconds = 10
     spot_grace_seconds: Seconds = 5
+    ports: Positive = 100
     pod_start_failures: Positive = 5
     start_give_up_seconds: Seconds = 1800
+    model_cache_gb: Annotated[int, Field(ge=0)] = 100
+    model_cache_unused_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30
     container_disk_gb: Positive = 50
     container_disk_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # Requests of clients

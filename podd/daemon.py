@@ -45,8 +45,9 @@ from podd.services import (
     container_disks,
     dispatch,
     gpus,
-    history,
+    model_caches,
     pods,
+    retention,
     volume_files,
     workloads,
 )
@@ -241,6 +242,7 @@ async def _at_work(
 
     async def look_at_volumes(now: int) -> None:
         await volume_files.tick(podd, storage, now)
+        await model_caches.tick(podd, storage, now)
 
     async def look_at_disks(now: int) -> None:
         if not info.disk_limits:
@@ -250,7 +252,7 @@ async def _at_work(
         await autoscale.tick(podd, now)
 
     async def forget(now: int) -> None:
-        await history.tick(podd, now)
+        await retention.tick(podd, now)
 
     every = podd.settings.gpus.container_check_seconds
     loops = Loops(

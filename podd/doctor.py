@@ -34,8 +34,8 @@ from podd.declared import DeclaredProbe
 from podd.domain.catalogue import Catalogue
 from podd.domain.gpu import Gpu, GpuState
 from podd.nvml import NO_DRIVER, NvmlProbe
+from podd.store import model_caches, workloads
 from podd.store import volumes as volume_rows
-from podd.store import workloads
 from podd.store.db import Reader
 from podd.volumes.host import Host
 from podd.volumes.room import disk_room
@@ -238,19 +238,21 @@ def promises(settings: Settings) -> list[Check]:
         with closing(_open(file)) as connection:
             reader = Reader(connection)
             containers, own = workloads.promised_disk(reader)
-            network, troubles = volume_rows.promised(reader), volume_rows.in_trouble(reader)
+            network, caches = volume_rows.promised(reader), model_caches.promised(reader)
+            troubles = volume_rows.in_trouble(reader) + model_caches.in_trouble(reader)
     except sqlite3.Error:
         return []  # damaged, or from before an upgrade: the check of the database says so
     machine = settings.machine
     room = disk_room(settings.data_dir, None, machine.disk_gb, machine.reserved_disk_gb).shared
     detail = f"{own} GB to pods, {network} GB to network volumes, {containers} GB to running containers"
+    detail += f", {caches} GB to model caches" if caches else ""
     detail += f"; there are {room} GB for them at {settings.data_dir}"
     full = _warning(name, detail, "Remove pods and volumes, or add disk: not all of this can be kept.")
     stuck = [
         _warning("volume", trouble, "podd tries again by itself; end what still uses it (fuser -vm).")
         for trouble in troubles
     ]
-    return [full if own + network > room else _ok(name, detail), *stuck]
+    return [full if own + network + caches > room else _ok(name, detail), *stuck]
 
 
 def database(file: Path) -> Check:

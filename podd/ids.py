@@ -40,6 +40,11 @@ def api_key() -> str:
     return "rpa_" + secrets.token_hex(20).upper()
 
 
+def invitation_token() -> str:
+    """Lets one person join a team. Shown once; only `key_hash` of it is kept."""
+    return "inv_" + secrets.token_hex(20)
+
+
 def operator_key() -> str:
     return "podd_" + secrets.token_hex(24)
 
@@ -62,6 +67,10 @@ class DerivedKeys:
     def worker(self, worker_id: str, generation: int) -> str:
         """What a worker's container shows when it takes jobs and posts results."""
         return self._mac(f"worker:{worker_id}:{generation}")
+
+    def endpoint(self, endpoint_id: str) -> str:
+        """RUNPOD_ENDPOINT_SECRET: what the workers of one endpoint have in common and nobody else has."""
+        return self._mac(f"endpoint:{endpoint_id}")
 
     def pod(self, workload_id: str) -> str:
         """RUNPOD_API_KEY inside a container: may act on this one workload."""

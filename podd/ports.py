@@ -61,13 +61,19 @@ class ExecResult:
     output: str
 
 
+Listening = frozenset[tuple[str, int]]
+"""Ports, each as ("tcp" or "udp", number)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """`cpu_percent` of one core (200.0 = two cores busy); memory in bytes, caches left out."""
+    """`cpu_percent` of one core (200.0 = two cores busy); memory in bytes, caches left out. `listening` are
+    the ports inside at which something can be reached; None where the engine cannot tell."""
 
     cpu_percent: float
     memory_used: int
     memory_limit: int
+    listening: Listening | None = None
 
 
 @dataclass(frozen=True, slots=True)

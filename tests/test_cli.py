@@ -135,8 +135,57 @@ def test_a_key_is_made_by_id_and_by_address(run: Run, podd: Served, here: dict[s
         result = run("key", "create", "--account", whose, "--name", "laptop", "--json", **here)
         assert result.exit_code == 0
         made = json.loads(result.stdout)
-        assert made.keys() == {"key_id", "api_key"}
+        assert made.keys() >= {"key_id", "api_key"}
         assert podd.data("{ myself { id } }", key=made["api_key"])["myself"]["id"] == account["account_id"]
+
+
+def test_a_key_is_for_what_it_says_and_is_worthless_once_revoked(
+    run: Run, podd: Served, here: dict[str, str]
+) -> None:
+    run("account", "create", "carol@example.com", **here)
+    whose = ("--account", "carol@example.com")
+    words = ("key", "create", *whose, "--name", "watcher", "--read-only", "--days", "3", "--json")
+    made = json.loads(run(*words, **here).stdout)
+    assert podd.data("{ myself { email } }", key=made["api_key"]) == {
+        "myself": {"email": "carol@example.com"}
+    }
+    listed = json.loads(run("key", "list", *whose, "--json", **here).stdout)["keys"]
+    assert {key["name"]: key["scope"] for key in listed} == {"first key": "all", "watcher": "read_only"}
+    assert made["api_key"] not in run("key", "list", *whose, **here).stdout
+    assert run("key", "revoke", made["key_id"], **here).stdout == f"key {made['key_id']} revoked\n"
+    with podd.client(made["api_key"]) as http:
+        assert http.get("/v1/pods").status_code == 401
+    assert run("key", "create", *whose, "--read-only", "--pod", "x", **here).exit_code == 2
+
+
+def test_a_team_is_made_joined_and_left(run: Run, podd: Served, here: dict[str, str]) -> None:
+    team = "team@example.com"
+    run("account", "create", team, "--team", **here)
+    person = json.loads(run("account", "create", "dora@example.com", "--json", **here).stdout)
+    invitation = json.loads(run("team", "invite", team, "--role", "basic", "--json", **here).stdout)
+    assert invitation["token"] not in run("team", "invitations", team, **here).stdout
+    outside = {"PODD_URL": podd.url, "PODD_API_KEY": person["api_key"]}
+    joined = json.loads(run("team", "join", invitation["token"], "--json", **outside).stdout)
+    assert joined["role"] == "basic"
+    assert run("team", "change", team, "dora@example.com", "--role", "dev", **here).stdout == (
+        "dora@example.com is dev\n"
+    )
+    members = json.loads(run("team", "members", team, "--json", **here).stdout)["members"]
+    assert [(member["email"], member["role"]) for member in members] == [
+        (team, "admin"),
+        ("dora@example.com", "dev"),
+    ]
+    refused = run("team", "convert-back", team, **here)
+    assert "remove its members first" in refused.stderr
+    run("team", "remove", team, "dora@example.com", **here)
+    assert "is a personal account" in run("team", "convert-back", team, **here).stdout
+    assert "is a team account" in run("team", "convert", team, "--name", "The lab", **here).stdout
+    assert run("team", "add", team, "dora@example.com", "--role", "billing", **here).exit_code == 0
+    withdrawn = json.loads(run("team", "invite", team, "--json", **here).stdout)["invitation_id"]
+    assert json.loads(run("team", "withdraw", team, withdrawn, "--json", **here).stdout) == {
+        "invitations": []
+    }
+    assert run("team", "add", team, "dora@example.com", "--role", "boss", **here).exit_code == 2
 
 
 def test_the_key_of_secrets_is_rotated(run: Run, here: dict[str, str]) -> None:

@@ -7,7 +7,20 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from podd import __version__
-from podd.api import batches, credit, health, jobs, later, openai, operator, streaming, worker
+from podd.api import (
+    access,
+    batches,
+    credit,
+    health,
+    jobs,
+    keys,
+    later,
+    openai,
+    operator,
+    streaming,
+    teams,
+    worker,
+)
 from podd.api.context import Api, number_request
 from podd.api.errors import on_exception, on_http_exception, on_podd_error, on_too_deep
 from podd.api.graphql.endpoint import graphql_endpoint
@@ -42,9 +55,12 @@ def create(api: Api) -> Litestar:
             *later.HANDLERS,
             *operator.HANDLERS,
             *credit.HANDLERS,
+            *keys.HANDLERS,
+            *teams.HANDLERS,
             *health.HANDLERS,
         ],
         state=State({"api": api}),
+        guards=[access.guard],
         before_send=[number_request],
         exception_handlers={
             PoddError: on_podd_error,

@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.types import Message, Scope
 
@@ -24,6 +25,7 @@ from podd.store.db import Reader, Tx
 P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 NO_TOKEN = "no token provided"  # noqa: S105 - what is said when there is none
 
@@ -33,6 +35,9 @@ not that quick."""
 
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
+
+_CALLER = "podd.caller"
+"""In the scope of a request: who sent it, once that was found out."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Call:
         return await self.podd.store.write(verb, *args, **kwargs)
 
 
-def api_of(request: AnyRequest) -> Api:
+def api_of(request: AnyConnection) -> Api:
     api: Api = request.app.state.api
     return api
 
@@ -102,51 +107,40 @@ def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes =
     return [key for key in shown if key][:2]
 
 
-async def caller_of(request: AnyRequest) -> Caller:
+async def caller_of(request: AnyConnection) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    if not shown:
-        return OPERATOR if request.scope.get(LOCAL) else ANONYMOUS
+    known = request.scope.get(_CALLER)
+    if isinstance(known, Caller):
+        return known
+    if shows_key(request):
+        return await api_of(request).podd.store.read(caller_within, request)
+    return _keep(request, OPERATOR if request.scope.get(LOCAL) else ANONYMOUS)
+
+
+def caller_within(db: Reader, request: AnyConnection) -> Caller:
+    """As `caller_of`, in a look or a transaction that there is already, of who shows a key or is known."""
+    known = request.scope.get(_CALLER)
+    if isinstance(known, Caller):
+        return known
     podd = api_of(request).podd
-    return await podd.store.read(_owner, podd, shown)
+    for key in _keys_of(request):
+        caller = accounts.caller_of(db, key, podd.keys, podd.operator_key_hash, podd.clock.now())
+        if caller is not None:
+            return _keep(request, caller)
+    raise Unauthenticated("invalid api key")
 
 
-async def known_caller_of(request: AnyRequest) -> Caller:
+def shows_key(request: AnyConnection) -> bool:
+    return bool(_keys_of(request))
+
+
+async def known_caller_of(request: AnyConnection) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
     if caller is ANONYMOUS:
         raise Unauthenticated(NO_TOKEN)
     return caller
-
-
-async def read_as_caller(
-    request: AnyRequest,
-    question: Callable[Concatenate[Reader, Caller, P], T],
-    /,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    """`question(db, caller, ...)`: who is calling is found in the same look. Raises as `known_caller_of`."""
-    return await api_of(request).podd.store.read(_as_caller, request, question, *args, **kwargs)
-
-
-async def write_as_caller(
-    request: AnyRequest,
-    verb: Callable[Concatenate[Tx, Platform, Caller, P], T],
-    /,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    """`verb(tx, podd, caller, ...)`: who is calling is found in the same transaction. Raises as
-    `known_caller_of`."""
-    podd = api_of(request).podd
-
-    def of(db: Reader, caller: Caller, /) -> T:
-        assert isinstance(db, Tx)
-        return verb(db, podd, caller, *args, **kwargs)
-
-    return await podd.store.write(_as_caller, request, of)
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:
@@ -182,28 +176,10 @@ def mebibytes(size: int) -> str:
 # Private
 
 
-def _as_caller(
-    db: Reader,
-    request: AnyRequest,
-    question: Callable[Concatenate[Reader, Caller, P], T],
-    /,
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    if shown:
-        caller = _owner(db, api_of(request).podd, shown)
-    elif request.scope.get(LOCAL):
-        caller = OPERATOR
-    else:
-        raise Unauthenticated(NO_TOKEN)
-    return question(db, caller, *args, **kwargs)
+def _keep(request: AnyConnection, caller: Caller) -> Caller:
+    request.scope[_CALLER] = caller  # type: ignore[literal-required]
+    return caller
 
 
-def _owner(db: Reader, podd: Platform, shown: list[str]) -> Caller:
-    """Whose one of these keys is."""
-    for key in shown:
-        caller = accounts.caller_of(db, key, podd.keys, podd.operator_key_hash)
-        if caller is not None:
-            return caller
-    raise Unauthenticated("invalid api key")
+def _keys_of(request: AnyConnection) -> list[str]:
+    return presented_keys(request.scope["headers"], request.scope["query_string"])

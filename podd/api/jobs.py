@@ -16,6 +16,7 @@ from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath
 
 from podd import ids
+from podd.api import access
 from podd.api.context import (
     LARGE,
     AnyRequest,
@@ -24,18 +25,16 @@ from podd.api.context import (
     known_caller_of,
     large,
     mebibytes,
-    read_as_caller,
     read_body,
-    write_as_caller,
 )
+from podd.api.crew import worker_counts
 from podd.api.waiting import Wait, waiting
 from podd.domain.account import Caller
-from podd.domain.endpoint import Endpoint
 from podd.domain.errors import Invalid, NotFound, PoddError
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.measure import HOUR, Measure, percentile
 from podd.domain.words import whole_number
-from podd.domain.worker import Worker, WorkerState
+from podd.domain.worker import WorkerState
 from podd.services import explain_endpoint, jobs
 from podd.services.platform import Platform, end_bell, endpoint_bell
 from podd.store import jobs as job_rows
@@ -51,7 +50,7 @@ async def run(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes
     """Queue a job and answer with its id."""
     api = api_of(request)
     wish = await _read_wish(request, api, api.podd.settings.limits.run_body_bytes, sync=False)
-    job = await write_as_caller(request, jobs.submit, endpoint_id, wish, api.now)
+    job = await access.write_as_caller(request, jobs.submit, endpoint_id, wish, api.now)
     return _json(_brief(job))
 
 
@@ -61,7 +60,7 @@ async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[b
     api, job_id = api_of(request), ids.job_id(sync=True)
     wish = await _read_wish(request, api, api.podd.settings.limits.runsync_body_bytes, sync=True)
     async with _waiting_for(request, endpoint_id, job_id) as wait:
-        job = await write_as_caller(request, jobs.submit, endpoint_id, wish, api.now, job_id=job_id)
+        job = await access.write_as_caller(request, jobs.submit, endpoint_id, wish, api.now, job_id=job_id)
         job = await _await_end(api, job, wait)
     return _full(job) if job.final else _json(_brief(job))
 
@@ -71,7 +70,7 @@ async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[b
 )
 async def status(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]) -> Response[bytes]:
     """The job as it is now."""
-    return _full(await read_as_caller(request, jobs.status, endpoint_id, job_id))
+    return _full(await access.read_as_caller(request, jobs.status, endpoint_id, job_id))
 
 
 @route(
@@ -83,9 +82,10 @@ async def status_sync(
     request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]
 ) -> Response[bytes]:
     """The job once it is finished, or as it is when the wait is over."""
-    await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
+    async with _complaining(request):
+        await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
     async with _waiting_for(request, endpoint_id, job_id) as wait:
-        job = await read_as_caller(request, jobs.status, endpoint_id, job_id)
+        job = await access.read_as_caller(request, jobs.status, endpoint_id, job_id)
         return _full(await _await_end(api_of(request), job, wait))
 
 
@@ -137,7 +137,7 @@ async def metrics(request: AnyRequest, endpoint_id: FromPath[str]) -> dict[str, 
     return {
         "hours": hours,
         "readyWorkers": [w.workload.id for w in found.crew if w.state is WorkerState.IDLE],
-        "workers": _workers(found.endpoint, found.crew),
+        "workers": worker_counts(found.endpoint, found.crew),
         "requests": {
             "total": number[Measure.COMPLETED] + number[Measure.FAILED],
             "completed": number[Measure.COMPLETED],
@@ -176,16 +176,24 @@ HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, healt
 
 
 async def _read_wish(request: AnyRequest, api: Api, limit: int, *, sync: bool) -> JobRequest:
-    """Whoever sends a large body, or one that is no request, is asked for a key first."""
     if large(request):
-        await known_caller_of(request)
-    try:
+        await access.check(request)
+    async with _complaining(request):
         raw = await read_body(request, limit, mebibytes(limit))
         if len(raw) < LARGE:
-            return parse_request(raw, sync=sync, limits=api.podd.job_limits)
-        return await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
+            wish = parse_request(raw, sync=sync, limits=api.podd.job_limits)
+        else:
+            wish = await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
+    return wish
+
+
+@asynccontextmanager
+async def _complaining(request: AnyRequest) -> AsyncIterator[None]:
+    """What is wrong with a request is told only to those who may send one."""
+    try:
+        yield
     except PoddError:
-        await known_caller_of(request)
+        await access.check(request)
         raise
 
 
@@ -201,11 +209,8 @@ def _number(request: AnyRequest, name: str, default: int, most: int) -> int:
 async def _waiting_for(request: AnyRequest, endpoint_id: str, job_id: str) -> AsyncIterator[Wait]:
     """Hear of the job's end from here on, for as long as the request says."""
     podd = api_of(request).podd
-    try:
+    async with _complaining(request):
         wait_ms = parse_wait(request.query_params.get("wait"), podd.job_limits)
-    except Invalid:
-        await known_caller_of(request)
-        raise
     bells = [end_bell(job_id), endpoint_bell(endpoint_id)]
     async with waiting(podd.bells, bells, wait_ms / 1000, request.receive) as wait:
         yield wait
@@ -227,9 +232,9 @@ async def _await_end(api: Api, job: Job, wait: Wait) -> Job:
 def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: int) -> dict[str, Any]:
     endpoint = jobs.any_endpoint(db, caller, endpoint_id, "job.read")
     counts, traffic = job_rows.counts(db, endpoint.id), podd.traffic
-    waiting = {"explanation": explain_endpoint.why(db, podd, endpoint, now)} if counts.queued else {}
+    reasons = explain_endpoint.while_waiting(db, podd, endpoint, now)
     return {
-        **waiting,
+        **({"explanation": reasons} if reasons else {}),
         "jobs": {
             "completed": endpoint.completed,
             "failed": endpoint.failed,
@@ -237,31 +242,12 @@ def _health(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: i
             "inQueue": counts.queued + traffic.waiting(endpoint.id),
             "retried": endpoint.retried,
         },
-        "workers": _workers(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
-    }
-
-
-def _workers(endpoint: Endpoint, workers: list[Worker]) -> dict[str, int]:
-    crew = [worker for worker in workers if worker.state is not WorkerState.STOPPING]
-    live = [worker for worker in crew if worker.state is not WorkerState.UNHEALTHY]
-    # Workers that would start from an image which is there already count as idle: cached, not running.
-    cached = max(endpoint.workers_max - len(crew), 0) if endpoint.image_ready else 0
-    return {
-        "idle": _in_state(live, WorkerState.IDLE) + cached,
-        "initializing": _in_state(live, WorkerState.INITIALIZING),
-        "ready": _in_state(live, WorkerState.IDLE) + cached,
-        "running": _in_state(live, WorkerState.RUNNING),
-        "throttled": endpoint.throttled,
-        "unhealthy": _in_state(crew, WorkerState.UNHEALTHY),
+        "workers": worker_counts(endpoint, traffic.seen(workloads.workers_of(db, endpoint.id))),
     }
 
 
 def _percentiles(numbers: Mapping[int, int]) -> dict[str, int]:
     return {f"p{percent}": percentile(numbers, percent) for percent in (70, 90, 98)}
-
-
-def _in_state(crew: list[Worker], state: WorkerState) -> int:
-    return sum(worker.shown_state is state for worker in crew)
 
 
 def _brief(job: Job) -> bytes:

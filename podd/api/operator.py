@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
 from podd.api.shown import dollars
-from podd.domain.account import require
+from podd.domain.account import AccountKind, require
 from podd.services import accounts, explain_endpoint, gpus, rotation
 from podd.services.gpus import Held
 from podd.services.telemetry import Telemetry
@@ -19,11 +19,9 @@ from podd.wire.operator import (
     GpuHolder,
     GpuList,
     GpuStatus,
-    KeyWish,
     MachineStatus,
     Minute,
     NewAccount,
-    NewKey,
     RotatedKey,
     UseHistory,
 )
@@ -33,16 +31,11 @@ from podd.wire.operator import (
 async def create_account(request: AnyRequest, data: JSONBody[AccountWish]) -> NewAccount:
     """Make an account with its first API key."""
     caller, api = await known_caller_of(request), api_of(request)
-    account, _, key = await api.podd.store.write(accounts.create, caller, data.email, data.name, api.now)
+    kind = AccountKind.TEAM if data.team else AccountKind.PERSONAL
+    account, _, key = await api.podd.store.write(
+        accounts.create, caller, data.email, data.name, api.now, kind
+    )
     return NewAccount(account_id=account.id, email=account.email, api_key=key)
-
-
-@post("/operator/v1/keys", status_code=201)
-async def create_key(request: AnyRequest, data: JSONBody[KeyWish]) -> NewKey:
-    """Make one more API key for an account."""
-    caller, api = await known_caller_of(request), api_of(request)
-    key, secret = await api.podd.store.write(accounts.create_key, caller, data.account, data.name, api.now)
-    return NewKey(key_id=key.id, api_key=secret)
 
 
 @post("/operator/v1/secrets/rotate", status_code=200)
@@ -63,7 +56,7 @@ async def explain(request: AnyRequest, id: FromPath[str]) -> Explanation:
         caller,
         id,
         api.now,
-        api.telemetry.history,
+        api.telemetry,
         api.engine_answers(),
     )
     return Explanation(id=id, sentences=sentences)
@@ -101,10 +94,13 @@ async def cordon_gpu(request: AnyRequest, uuid: FromPath[str]) -> GpuList:
 
 
 @post("/operator/v1/gpus/{uuid:str}/drain", status_code=200)
-async def drain_gpu(request: AnyRequest, uuid: FromPath[str], data: JSONBody[DrainWish]) -> GpuList:
+async def drain_gpu(
+    request: AnyRequest, uuid: FromPath[str], data: JSONBody[DrainWish | None] = None
+) -> GpuList:
     """Cordon it, and move away who can be moved: spot pods and workers; with `force` everybody."""
     caller, api = await known_caller_of(request), api_of(request)
-    drained = await api.podd.store.write(gpus.drain, api.podd, caller, uuid, data.force, api.now)
+    force = data is not None and data.force
+    drained = await api.podd.store.write(gpus.drain, api.podd, caller, uuid, force, api.now)
     return _gpu_list(drained, api.telemetry)
 
 
@@ -160,7 +156,6 @@ def _status(db: Reader, engine: str) -> MachineStatus:
 
 HANDLERS = [
     create_account,
-    create_key,
     rotate_key,
     explain,
     machine,

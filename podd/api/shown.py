@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from podd.domain.errors import Invalid
 from podd.domain.workload import Phase, Workload
 
 NANO = 1_000_000_000
@@ -16,6 +17,17 @@ def instant(at: int | None) -> str | None:
     return (
         datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z") if at is not None else None
     )
+
+
+def moment(text: str | None, name: str) -> int | None:
+    """ISO 8601 as epoch milliseconds; without a zone it is UTC. Raises Invalid with the field's `name`."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name}: {text!r} is not an instant such as 2026-01-31T12:00:00Z.") from None
 
 
 def prose_instant(at: int) -> str:

@@ -13,9 +13,11 @@ from rich.markup import escape
 from podd import __version__, daemon, doctor, log
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
+from podd.cli.keys import keys
+from podd.cli.teams import teams
 from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
 from podd.installation import DaemonError
-from podd.wire.operator import AccountWish, Explanation, KeyWish, NewAccount, NewKey, Nothing, RotatedKey
+from podd.wire.operator import AccountWish, Explanation, NewAccount, Nothing, RotatedKey
 
 app = typer.Typer(
     name="podd",
@@ -25,9 +27,9 @@ app = typer.Typer(
     add_completion=True,
 )
 account = typer.Typer(help="Accounts of the people who use this machine.", no_args_is_help=True)
-key = typer.Typer(help="API keys of accounts.", no_args_is_help=True)
 app.add_typer(account, name="account")
-app.add_typer(key, name="key")
+app.add_typer(keys, name="key")
+app.add_typer(teams, name="team")
 secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
 app.add_typer(secrets, name="secrets")
 app.add_typer(gpus, name="gpus")
@@ -82,30 +84,16 @@ def demo(
 def create_account(
     email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
     name: Annotated[str | None, typer.Option(help="What to call the account.")] = None,
+    team: Annotated[bool, typer.Option("--team", help="Make it a team, which can have members.")] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Make an account and print its first API key, which is not shown again."""
-    made = tell(config, "/operator/v1/accounts", AccountWish(email=email, name=name), NewAccount)
+    made = tell(config, "/operator/v1/accounts", AccountWish(email=email, name=name, team=team), NewAccount)
     if as_json:
         print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
     else:
         print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
-
-
-@key.command("create")
-def create_key(
-    account: Annotated[str, typer.Option(metavar="ID|EMAIL", help="Whose key it will be.")],
-    name: Annotated[str | None, typer.Option(help="What to call the key.")] = None,
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Make one more API key for an account and print it; it is not shown again."""
-    made = tell(config, "/operator/v1/keys", KeyWish(account=account, name=name), NewKey)
-    if as_json:
-        print(json.dumps({"key_id": made.key_id, "api_key": made.api_key}))
-    else:
-        print(f"key {made.key_id}\nAPI key {made.api_key}")
 
 
 @secrets.command("rotate-key")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from docker import APIClient
 from docker.errors import APIError
 
 from podd.config import Containers
-from podd.containers import answers, firewall
+from podd.containers import answers, firewall, listening
 from podd.containers import spec as asks
 from podd.containers.answers import CpuSample, PullProgress
 from podd.containers.connection import Connection, Silent
@@ -186,7 +187,8 @@ class DockerEngine(Engine):
             before = answers.cpu_sample(sample)
             sample = self._sample(there["Id"])
         self._cpu[there["Id"]] = answers.cpu_sample(sample)
-        return answers.stats(sample, before)
+        ports = listening.inside(there["State"]["Pid"], there["Id"])
+        return replace(answers.stats(sample, before), listening=ports)
 
     def disk_use(self) -> dict[str, int]:
         with self._connection.api() as api:

@@ -1,5 +1,6 @@
 """Who may do what: one table for every surface."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,17 +12,58 @@ class CallerKind(StrEnum):
     ANONYMOUS = "anonymous"
     ACCOUNT = "account"  # an API key of an account
     WORKLOAD = "workload"  # the key a container finds in RUNPOD_API_KEY
+    WORKER = "worker"  # the key with which a worker takes jobs; the worker API itself looks at it
     OPERATOR = "operator"  # the local socket, or the operator's key
+
+
+class AccountKind(StrEnum):
+    PERSONAL = "personal"
+    TEAM = "team"
+
+
+class Role(StrEnum):
+    """What somebody is in an account. Whose account it is is an admin."""
+
+    BASIC = "basic"
+    BILLING = "billing"
+    DEV = "dev"
+    ADMIN = "admin"
+
+
+class ScopeKind(StrEnum):
+    ALL = "all"
+    READ_ONLY = "read_only"
+    ENDPOINTS = "endpoints"
+    POD = "pod"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What part of an account a key is for. `ids` are those of the endpoints, or that of the pod."""
+
+    kind: ScopeKind = ScopeKind.ALL
+    ids: frozenset[str] = frozenset()
+
+    def covers(self, thing_id: str) -> bool:
+        return self.kind in (ScopeKind.ALL, ScopeKind.READ_ONLY) or thing_id in self.ids
+
+
+EVERYTHING = Scope()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent the request. `workload_id` only for a container's own key."""
+    """Whoever sent the request: an account, and the person in it (`user_id`, the id of that person's own
+    account) with their role and what the key they show is for. `workload_id` only for a container's own
+    key."""
 
     kind: CallerKind
     account_id: str = ""
     key_id: str = ""
     workload_id: str = ""
+    user_id: str = ""
+    role: Role = Role.ADMIN
+    scope: Scope = EVERYTHING
 
 
 ANONYMOUS = Caller(CallerKind.ANONYMOUS)
@@ -30,7 +72,8 @@ OPERATOR = Caller(CallerKind.OPERATOR)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`extras` holds the settings clients store and read back without an effect on podd yet."""
+    """An account, and the person who made it. `extras` holds the settings clients store and read back
+    without an effect on podd yet."""
 
     id: str
     email: str
@@ -38,55 +81,122 @@ class Account:
     pub_key: str
     created_at: int
     extras: dict[str, Any] = field(default_factory=dict)
+    kind: AccountKind = AccountKind.PERSONAL
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
+    """`user_id` is the person it was made for: what it may do follows that person's role. It is nobody's
+    from `expires_at` on (None: never)."""
+
     id: str
     account_id: str
+    user_id: str
     name: str
     created_at: int
+    scope: Scope = EVERYTHING
+    expires_at: int | None = None
 
 
-_ANYONE = frozenset(CallerKind)
-_ACCOUNT = frozenset({CallerKind.ACCOUNT})
-_POD_TOO = frozenset({CallerKind.ACCOUNT, CallerKind.WORKLOAD})
-_OPERATOR = frozenset({CallerKind.OPERATOR})
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Who may do an operation: these kinds of callers, and of accounts these roles with keys of these
+    scopes."""
 
-PERMISSIONS: dict[str, frozenset[CallerKind]] = {
-    "account.read": _ACCOUNT,
+    kinds: frozenset[CallerKind]
+    roles: frozenset[Role] = frozenset()
+    scopes: frozenset[ScopeKind] = frozenset()
+
+    def allows(self, caller: Caller) -> bool:
+        if caller.kind is not CallerKind.ACCOUNT:
+            return caller.kind in self.kinds
+        return (
+            CallerKind.ACCOUNT in self.kinds
+            and caller.role in self.roles
+            and caller.scope.kind in self.scopes
+        )
+
+
+_EVERY_ROLE = frozenset(Role)
+_USERS = frozenset({Role.BASIC, Role.DEV, Role.ADMIN})
+_DEVS = frozenset({Role.DEV, Role.ADMIN})
+_MONEY = frozenset({Role.BILLING, Role.ADMIN})
+_ADMINS = frozenset({Role.ADMIN})
+
+# Beside keys for everything, which are in every set.
+_WRITE: tuple[ScopeKind, ...] = ()
+_READ = (ScopeKind.READ_ONLY,)
+_POD = (ScopeKind.POD,)
+_ENDPOINT = (ScopeKind.ENDPOINTS,)
+
+_IN_PODS = (CallerKind.WORKLOAD,)
+_OPERATORS = (CallerKind.OPERATOR,)
+
+
+def _account(
+    roles: frozenset[Role], scopes: tuple[ScopeKind, ...], kinds: Iterable[CallerKind] = ()
+) -> Permission:
+    return Permission(frozenset({CallerKind.ACCOUNT, *kinds}), roles, frozenset({ScopeKind.ALL, *scopes}))
+
+
+_ANYBODY = Permission(frozenset(CallerKind) - {CallerKind.WORKER}, _EVERY_ROLE, frozenset(ScopeKind))
+_KNOWN = Permission(_ANYBODY.kinds - {CallerKind.ANONYMOUS}, _EVERY_ROLE, frozenset(ScopeKind))
+_OPERATOR = Permission(frozenset(_OPERATORS))
+
+PERMISSIONS: dict[str, Permission] = {
+    # What everybody sees
+    "health.read": _ANYBODY,
+    "documentation.read": _ANYBODY,
+    "catalogue.read": _ANYBODY,
+    "account.none": Permission(frozenset({CallerKind.ANONYMOUS})),  # `myself` of nobody is nobody
+    "catalogue.ask": _KNOWN,
+    "unavailable.ask": _KNOWN,
+    # The account
+    "account.read": _account(_EVERY_ROLE, _READ),
+    "account.change": _account(_ADMINS, _WRITE),
     "account.create": _OPERATOR,
-    "key.create": _OPERATOR,
+    "key.read": _account(_EVERY_ROLE, _READ, _OPERATORS),
+    "key.save": _account(_EVERY_ROLE, _WRITE, _OPERATORS),
+    "team.read": _account(_EVERY_ROLE, _READ, _OPERATORS),
+    "team.change": _account(_ADMINS, _WRITE, _OPERATORS),
+    "team.add": _OPERATOR,
+    "team.join": _account(_EVERY_ROLE, _WRITE),
+    "team.leave": _account(_EVERY_ROLE, _WRITE),
+    "secret.read": _account(_USERS, _READ),
+    "secret.save": _account(_DEVS, _WRITE),
+    "secret.rotate": _OPERATOR,
+    "registry.read": _account(_USERS, _READ),
+    "registry.save": _account(_DEVS, _WRITE),
+    # Money
+    "billing.read": _account(_MONEY, _READ),
     "credit.post": _OPERATOR,
     "credit.read": _OPERATOR,
-    "billing.read": _ACCOUNT,
-    "catalogue.read": _ANYONE,
-    "pod.create": _ACCOUNT,
-    "pod.list": _ACCOUNT,
-    "pod.read": _POD_TOO,
-    "pod.explain": _ACCOUNT | _OPERATOR,
-    "endpoint.explain": _ACCOUNT | _OPERATOR,
-    "pod.start": _ACCOUNT,
-    "pod.stop": _POD_TOO,
-    "pod.terminate": _POD_TOO,
-    "pod.change": _ACCOUNT,
-    "account.change": _ACCOUNT,
-    "registry.read": _ACCOUNT,
-    "registry.save": _ACCOUNT,
-    "secret.read": _ACCOUNT,
-    "secret.save": _ACCOUNT,
-    "secret.rotate": _OPERATOR,
-    "volume.read": _ACCOUNT,
-    "volume.save": _ACCOUNT,
-    "template.delete": _ACCOUNT,
-    "template.read": _ACCOUNT,
-    "template.save": _ACCOUNT,
-    "endpoint.read": _ACCOUNT,
-    "endpoint.save": _ACCOUNT,
-    "endpoint.delete": _ACCOUNT,
-    "job.submit": _ACCOUNT,
-    "job.read": _ACCOUNT,
-    "job.cancel": _ACCOUNT,
+    # Pods and what they are made of
+    "pod.list": _account(_USERS, _READ),
+    "pod.read": _account(_USERS, _READ + _POD, _IN_PODS),
+    "pod.explain": _account(_USERS, _READ + _POD, _OPERATORS),
+    "pod.create": _account(_DEVS, _WRITE),
+    "pod.start": _account(_DEVS, _POD),
+    "pod.stop": _account(_DEVS, _POD, _IN_PODS),
+    "pod.terminate": _account(_DEVS, _POD, _IN_PODS),
+    # Not for the key of one pod: its environment can name any secret of the account.
+    "pod.change": _account(_DEVS, _WRITE),
+    "volume.read": _account(_USERS, _READ),
+    "volume.save": _account(_DEVS, _WRITE),
+    "template.read": _account(_USERS, _READ),
+    "template.save": _account(_DEVS, _WRITE),
+    "template.delete": _account(_DEVS, _WRITE),
+    # Serverless
+    "endpoint.list": _account(_USERS, _READ),
+    "endpoint.read": _account(_USERS, _READ + _ENDPOINT),
+    "endpoint.explain": _account(_USERS, _READ + _ENDPOINT, _OPERATORS),
+    "endpoint.save": _account(_DEVS, _WRITE),
+    "endpoint.delete": _account(_DEVS, _WRITE),
+    "job.submit": _account(_USERS, _ENDPOINT),
+    "job.read": _account(_USERS, _READ + _ENDPOINT),
+    "job.cancel": _account(_USERS, _ENDPOINT),
+    "job.work": Permission(frozenset({CallerKind.WORKER})),
+    # The machine
     "machine.read": _OPERATOR,
     "gpu.read": _OPERATOR,
     "gpu.change": _OPERATOR,
@@ -94,25 +204,54 @@ PERMISSIONS: dict[str, frozenset[CallerKind]] = {
 
 
 def may(caller: Caller, operation: str) -> bool:
-    """Whether the table lets this kind of caller do `operation`."""
-    return caller.kind in PERMISSIONS[operation]
+    """Whether the table lets this caller do `operation`, whatever it is done to."""
+    return PERMISSIONS[operation].allows(caller)
 
 
-def require(caller: Caller, operation: str) -> None:
-    """Raise Unauthenticated or Forbidden unless the caller may do `operation`."""
-    if may(caller, operation):
+def require(caller: Caller, *operations: str) -> None:
+    """Raise Unauthenticated or Forbidden unless the caller may do one of these."""
+    if any(may(caller, operation) for operation in operations):
         return
     if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("Unauthorized")
     raise Forbidden("Unauthorized")
 
 
-def require_own(caller: Caller, account_id: str, workload_id: str, missing: str) -> None:
-    """Raise NotFound(`missing`) unless the thing is the caller's: foreign looks like missing."""
+def reaches(caller: Caller, account_id: str, thing_id: str) -> bool:
+    """Whether a pod or an endpoint is the caller's and what its key is for."""
+    if caller.kind is CallerKind.OPERATOR:
+        return True
     if caller.account_id != account_id:
+        return False
+    if caller.kind is CallerKind.WORKLOAD:
+        return caller.workload_id == thing_id
+    return caller.scope.covers(thing_id)
+
+
+def require_own(caller: Caller, account_id: str, thing_id: str, missing: str) -> None:
+    """Raise NotFound(`missing`) unless the thing is the caller's: foreign looks like missing."""
+    if not reaches(caller, account_id, thing_id):
         raise NotFound(missing)
-    if caller.kind is CallerKind.WORKLOAD and caller.workload_id != workload_id:
-        raise NotFound(missing)
+
+
+def checked_scope(kind: ScopeKind, ids: Iterable[str]) -> Scope:
+    """Raises Invalid when a scope names too much or too little."""
+    named = frozenset(ids)
+    if kind is ScopeKind.ENDPOINTS and not named:
+        raise Invalid("A key for chosen endpoints needs the id of at least one.")
+    if kind is ScopeKind.POD and len(named) != 1:
+        raise Invalid("A key for one pod needs that pod's id.")
+    if kind in (ScopeKind.ALL, ScopeKind.READ_ONLY) and named:
+        raise Invalid("Only keys for endpoints or a pod name what they are for.")
+    return Scope(kind, named)
+
+
+def checked_role(text: str) -> Role:
+    """Raises Invalid."""
+    try:
+        return Role(text.strip().lower())
+    except ValueError:
+        raise Invalid(f"{text!r} is no role; there are {', '.join(Role)}.") from None
 
 
 def checked_email(email: str) -> str:

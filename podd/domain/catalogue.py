@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from podd.domain.errors import Invalid
 from podd.domain.gpu import Gpu
-from podd.domain.words import whole_number
+from podd.domain.words import comma_list, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +129,27 @@ class Catalogue:
         return pools
 
     def parse_gpu_ids(self, gpu_ids: str) -> tuple[str, ...]:
-        """The type ids an endpoint's `gpuIds` string stands for, in its order of preference.
+        """The type ids an endpoint's `gpuIds` string stands for, by preference. Raises Invalid."""
+        return tuple(id for type_ids in self.gpu_priorities(gpu_ids) for id in type_ids)
+
+    def gpu_priorities(self, gpu_ids: str) -> tuple[tuple[str, ...], ...]:
+        """The type ids of each entry of an endpoint's `gpuIds`, in its order of preference, each type once.
 
         A comma list of pools and GPU type ids; an entry starting with `-` takes that type out again.
         Raises Invalid for a name nobody knows, and when nothing is left.
         """
-        entries = [entry for part in gpu_ids.split(",") if (entry := part.strip())]
+        entries = comma_list(gpu_ids)
         excluded = {self._type_id(entry[1:].strip()) for entry in entries if entry.startswith("-")}
-        wanted = [id for entry in entries if not entry.startswith("-") for id in self._expand(entry)]
-        chosen = tuple(id for id in dict.fromkeys(wanted) if id not in excluded)
-        if not chosen:
+        seen = set(excluded)
+        priorities = []
+        for entry in entries:
+            if not entry.startswith("-"):
+                chosen = tuple(id for id in dict.fromkeys(self._expand(entry)) if id not in seen)
+                priorities.append(chosen)
+                seen.update(chosen)
+        if not any(priorities):
             raise Invalid("gpuIds: names no GPU type. " + self._pools_sentence())
-        return chosen
+        return tuple(chosen for chosen in priorities if chosen)
 
     def flavour(self, id: str) -> CpuFlavour | None:
         return next((cpu for cpu in self.cpus if cpu.id == id), None)
@@ -164,7 +173,7 @@ class Catalogue:
 
     def parse_instance_ids(self, instance_ids: str) -> tuple[tuple[CpuFlavour, int], ...]:
         """What an endpoint's comma list of instance ids stands for, in its order. Raises Invalid."""
-        return tuple(self.instance(id.strip()) for id in instance_ids.split(",") if id.strip())
+        return tuple(self.instance(id) for id in comma_list(instance_ids))
 
     def cheapest_instance(self, min_vcpus: int = 0, min_memory: int = 0) -> tuple[CpuFlavour, int] | None:
         """The flavour and vCPUs that give at least this (GB of memory) for the least money."""

@@ -1,5 +1,6 @@
 """Serverless endpoints: limits, defaults, and what a change of settings means for running workers."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,7 +27,10 @@ class Endpoint:
     `instance_ids`, such as "cpu3c-2-4,cpu5c-4-8", says what its workers may be, the first first.
     `network_volume_id`: what they all mount, or "". Times in the unit their name says.
 
-    `extras` holds what clients store and read back without an effect on podd yet.
+    `data_center_ids` and `cuda_versions` are comma lists of what its workers may run on, "" for any;
+    `min_cuda_version` is the least their driver may have. `model` is the Hugging Face model that is to be in
+    the cache before they start, as its owner wrote it.
+    `extras` holds what clients store and read back without an effect on podd.
     `image_ready`: the image of this version is on the machine; `image_trouble` says why it is not, after so
     many `image_failures`.
     `completed`, `failed`, `retried` count jobs since the endpoint was made; `asked_at` is when, to an hour,
@@ -59,6 +63,10 @@ class Endpoint:
     image_retry_at: int = 0
     instance_ids: str = ""
     network_volume_id: str = ""
+    data_center_ids: str = ""
+    cuda_versions: str = ""
+    min_cuda_version: str = ""
+    model: str = ""
     asked_at: int = 0
     served_at: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
@@ -71,7 +79,8 @@ class Endpoint:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointChange:
     """What a caller says about an endpoint; None: not said. Of `gpu_ids` and `instance_ids`, `compute_type`
-    (GPU, CPU) says which one counts when both are there. `network_volume_id` "": none any more."""
+    (GPU, CPU) says which one counts when both are there. `network_volume_id` "": none any more, as
+    with the texts after it."""
 
     name: str | None = None
     template_id: str | None = None
@@ -81,6 +90,10 @@ class EndpointChange:
     instance_ids: str | None = None
     compute_type: str | None = None
     network_volume_id: str | None = None
+    data_center_ids: str | None = None
+    cuda_versions: str | None = None
+    min_cuda_version: str | None = None
+    model: str | None = None
     idle_timeout_s: int | None = None
     scaler: str | None = None
     scaler_value: int | None = None
@@ -101,10 +114,16 @@ RELEASING = {
     "gpu_count": "gpuCount",
     "instance_ids": "instanceIds",
     "network_volume_id": "networkVolumeId",
+    "model": "modelReferences",
 }
 
 VOLUME_PATH = "/runpod-volume"
 """Where workers see the network volume of their endpoint."""
+
+MODEL_CACHE_PATH = "/runpod-volume/huggingface-cache"
+"""Where workers of an endpoint with a model see their account's cache: Hugging Face's own is `hub` in it."""
+
+_MODEL = re.compile(r"(https://huggingface\.co/)?[\w.-]+/[\w.-]+([:@][\w./-]+)?", re.ASCII)
 
 
 def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT_LIMITS) -> dict[str, Any]:
@@ -136,9 +155,11 @@ def settings(change: EndpointChange, base: Endpoint, limits: JobLimits = DEFAULT
         "gpu_ids": gpu_ids,
         "gpu_count": gpu_count,
         "instance_ids": instance_ids,
-        "network_volume_id": (
-            base.network_volume_id if change.network_volume_id is None else change.network_volume_id
-        ),
+        "network_volume_id": _said(change.network_volume_id, base.network_volume_id),
+        "data_center_ids": _said(change.data_center_ids, base.data_center_ids),
+        "cuda_versions": _said(change.cuda_versions, base.cuda_versions),
+        "min_cuda_version": checked_cuda_version(change.min_cuda_version, base.min_cuda_version),
+        "model": checked_model(change.model, base.model),
         "idle_timeout_s": checked_size(
             change.idle_timeout_s, "idleTimeout", base.idle_timeout_s, least=1, most=3600
         ),
@@ -183,6 +204,34 @@ def the_one_volume(ids: Iterable[str]) -> str:
     return named[0] if named else ""
 
 
+def checked_cuda_version(value: str | None, default: str) -> str:
+    """Major and minor, "" for any."""
+    if value is None:
+        return default
+    if value and not re.fullmatch(r"\d+\.\d+", value):
+        raise Invalid(f"minCudaVersion: {value!r} is not a version such as 12.4.")
+    return value
+
+
+def checked_model(value: str | None, default: str) -> str:
+    """A model of Hugging Face, by its name or its address and perhaps with a revision; "" for none."""
+    if value is None:
+        return default
+    if value and not _MODEL.fullmatch(value):
+        raise Invalid(
+            f"modelReferences: {value!r} is not a model such as https://huggingface.co/Qwen/Qwen2.5-0.5B."
+        )
+    return value
+
+
+def the_one_model(references: Iterable[str]) -> str:
+    """The model of an endpoint out of those that a caller names, "" for none. Raises Invalid for several."""
+    named = tuple(dict.fromkeys(reference for reference in references if reference))
+    if len(named) > 1:
+        raise Invalid(f"modelReferences: an endpoint has one cached model; name one, not {len(named)}.")
+    return named[0] if named else ""
+
+
 def checked_type(value: str | None, base: Endpoint) -> EndpointType:
     """Fixed once the endpoint is made: one without a template is only being made."""
     if not value:
@@ -224,3 +273,10 @@ def released(before: Endpoint, after: dict[str, Any]) -> dict[str, tuple[Any, An
     """Old and new of the settings that made a release necessary, by the names their owner knows."""
     pairs = {said: (getattr(before, name), after[name]) for name, said in RELEASING.items()}
     return {said: pair for said, pair in pairs.items() if pair[0] != pair[1]}
+
+
+# Private
+
+
+def _said(value: str | None, default: str) -> str:
+    return default if value is None else value

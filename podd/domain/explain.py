@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from podd.domain.catalogue import CpuFlavour
 from podd.domain.gpu import Claim, Duty, Gpu, GpuRequest, GpuState
+from podd.domain.words import Port
 from podd.domain.workload import Desired, Kind, Phase, Workload
 
 
@@ -103,6 +104,12 @@ def disk_sentence(free: int, total: int, wanted: int) -> str:
 def use_sentence(uuid: str, percent: float | None) -> str:
     """How busy a GPU was in the last hour; empty when nobody knows."""
     return f"GPU {uuid} was {percent:.0f} % busy over the last hour." if percent is not None else ""
+
+
+def deaf_sentence(ports: tuple[Port, ...] | None) -> str:
+    """The declared ports at which nothing listens; empty when there are none, or nobody can tell."""
+    named = ", ".join(f"{port.number}/{port.protocol}" for port in ports or ())
+    return f"Nothing listens in its container at {named}." if named else ""
 
 
 def state_sentence(workload: Workload, now: int) -> str:

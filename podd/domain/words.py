@@ -10,7 +10,6 @@ from functools import lru_cache
 from podd.domain.errors import Invalid
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*\Z")
-MAX_PORTS = 100
 SYMMETRIC = range(70_000, 80_000)
 MAX_ENV_VALUE = 128 * 1024 - 1  # the kernel refuses to start a process with a longer string
 
@@ -30,23 +29,29 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 
+def comma_list(text: str) -> list[str]:
+    """Its entries, without those that are empty."""
+    return [entry for part in text.split(",") if (entry := part.strip())]
+
+
 def parse_ports(text: str) -> tuple[Port, ...]:
     """`8888/http,22/tcp` as ports. Raises Invalid naming the part that is wrong."""
-    ports: list[Port] = []
-    parts = text.split(",")
-    if len(parts) > MAX_PORTS:
-        raise Invalid(f"ports: no more than {MAX_PORTS} ports can be exposed.")
-    for part in (p.strip() for p in parts):
+    ports: dict[Port, None] = {}
+    for part in (p.strip() for p in text.split(",")):
         if not part:
             continue
         text, _, protocol = part.partition("/")
         number, protocol = whole_number(text), (protocol or "tcp").lower()
         if number is None or protocol not in ("http", "tcp", "udp") or not _is_port(number, protocol):
             raise Invalid(f"ports: {part!r} is not a port such as 8888/http or 22/tcp.")
-        port = Port(number, protocol)
-        if port not in ports:
-            ports.append(port)
+        ports[Port(number, protocol)] = None
     return tuple(ports)
+
+
+def check_ports(ports: tuple[Port, ...], most: int) -> None:
+    """Raises Invalid when there are more than `most`."""
+    if len(ports) > most:
+        raise Invalid(f"ports: no more than {most} ports can be exposed.")
 
 
 def _is_port(number: int, protocol: str) -> bool:

@@ -20,6 +20,7 @@ class Worker:
     """`ready_at`: its first job-take. `idle_since`: since when it holds no job. `held`: jobs it has now.
     `doors_closed`: it gets no more jobs. `leaving`: why it goes once it holds none. `crashes` in a row;
     `unhealthy_until` when it is tried again. `thawed_at`: when it was last woken from its freeze.
+    `awaited_since`: since when its container is up, by podd's clock, and its first job-take due.
     `loop_seen_at`: its main loop last asked or told something; `pinged_at`: it last pinged, from another
     process, which goes on when the main loop is blocked. `instance_id`: which CPU instance it is; "" with
     GPUs."""
@@ -32,6 +33,7 @@ class Worker:
     doors_closed: bool = False
     leaving: str = ""
     thawed_at: int | None = None
+    awaited_since: int | None = None
     held: int = 0
     crashes: int = 0
     unhealthy_until: int | None = None

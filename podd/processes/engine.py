@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from podd.ports import (
     EngineError,
     EngineInfo,
     ExecResult,
+    Listening,
     LogStream,
     NoSuchContainer,
     StartRefused,
@@ -156,7 +158,7 @@ class ProcessEngine(Engine):
         self._cpu[there.spec["id"]] = after
         elapsed = after.at - before.at
         percent = 100.0 * max(0.0, after.used - before.used) / elapsed if elapsed > 0 else 0.0
-        return Stats(percent, memory, there.spec["memory"] * 1024 * 1024)
+        return Stats(percent, memory, there.spec["memory"] * 1024 * 1024, _listening(there))
 
     def disk_use(self) -> dict[str, int]:
         return {found.directory.name: _size(found.files) for found in self._records() if found.running}
@@ -342,6 +344,18 @@ def _measure(there: Record) -> tuple[_CpuSample, int]:
             used += times.user + times.system
             memory += process.memory_info().rss
     return _CpuSample(time.monotonic(), used), memory
+
+
+def _listening(there: Record) -> Listening:
+    found = set()
+    for process in there.processes():
+        with suppress(psutil.Error):
+            for end in process.net_connections("inet"):
+                if end.status == psutil.CONN_LISTEN:
+                    found.add(("tcp", end.laddr.port))
+                elif end.type is socket.SOCK_DGRAM and not any(end.raddr):
+                    found.add(("udp", end.laddr.port))
+    return frozenset(found)
 
 
 def _await(condition: Callable[[], bool], seconds: float) -> bool:

@@ -197,4 +197,4 @@ def _own_endpoint(db: Reader, podd: Platform, shown: list[str], endpoint_id: str
 
 
 def _caller(db: Reader, podd: Platform, key: str) -> Caller | None:
-    return accounts.caller_of(db, key, podd.keys, podd.operator_key_hash)
+    return accounts.caller_of(db, key, podd.keys, podd.operator_key_hash, podd.clock.now())

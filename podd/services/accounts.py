@@ -1,4 +1,4 @@
-"""Accounts, API keys, and who a presented key belongs to."""
+"""Accounts, and who a presented key belongs to."""
 
 import hmac
 from collections.abc import Mapping
@@ -6,36 +6,63 @@ from typing import Any
 
 from podd import ids
 from podd.domain import account as rules
-from podd.domain.account import Account, ApiKey, Caller, CallerKind
-from podd.domain.errors import Conflict, NotFound
-from podd.domain.template import checked_name
+from podd.domain.account import EVERYTHING, Account, AccountKind, ApiKey, Caller, CallerKind, Scope
+from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.ids import DerivedKeys
-from podd.store import accounts, workloads
+from podd.store import accounts, keys, workloads
 from podd.store.db import Reader, Tx
 
 
-def create(tx: Tx, caller: Caller, email: str, name: str | None, now: int) -> tuple[Account, ApiKey, str]:
+def create(
+    tx: Tx,
+    caller: Caller,
+    email: str,
+    name: str | None,
+    now: int,
+    kind: AccountKind = AccountKind.PERSONAL,
+) -> tuple[Account, ApiKey, str]:
     """A new account with its first API key; the key itself is only ever given here. Raises Conflict."""
     rules.require(caller, "account.create")
     email = rules.checked_email(email)
     if accounts.by_email(tx, email):
         raise Conflict(f"There is already an account for {email}.")
     account = Account(
-        id=ids.account_id(), email=email, name=name or email.partition("@")[0], pub_key="", created_at=now
+        id=ids.account_id(),
+        email=email,
+        name=name or email.partition("@")[0],
+        pub_key="",
+        created_at=now,
+        kind=kind,
     )
     accounts.insert(tx, account)
     tx.tell("account created", account=account.id)
-    key, secret = _new_key(tx, account, "first key", now)
+    key, secret = make_key(tx, account.id, account.id, "first key", now)
     return account, key, secret
 
 
-def create_key(tx: Tx, caller: Caller, account: str, name: str | None, now: int) -> tuple[ApiKey, str]:
-    """One more API key for an account named by id or e-mail address."""
-    rules.require(caller, "key.create")
-    found = accounts.get(tx, account) or accounts.by_email(tx, account.strip().lower())
-    if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
-    return _new_key(tx, found, checked_name(name or "key"), now)
+def make_key(
+    tx: Tx,
+    account_id: str,
+    user_id: str,
+    name: str,
+    now: int,
+    scope: Scope = EVERYTHING,
+    expires_at: int | None = None,
+) -> tuple[ApiKey, str]:
+    """A key of a person in an account, and the key itself, which is only ever given here."""
+    secret = ids.api_key()
+    key = ApiKey(
+        id=ids.new_id(),
+        account_id=account_id,
+        user_id=user_id,
+        name=name,
+        created_at=now,
+        scope=scope,
+        expires_at=expires_at,
+    )
+    keys.insert(tx, key, ids.key_hash(secret))
+    tx.tell("key created", key=key.id, account=account_id, user=user_id, scope=scope.kind.value)
+    return key, secret
 
 
 def set_ssh_keys(tx: Tx, caller: Caller, pub_key: str) -> Account:
@@ -62,30 +89,42 @@ def own(db: Reader, caller: Caller) -> Account:
     return account
 
 
-def keys_of(db: Reader, caller: Caller) -> list[ApiKey]:
-    """The account's API keys, without the keys themselves."""
-    rules.require(caller, "account.read")
-    return accounts.keys_of(db, caller.account_id)
+def for_caller(db: Reader, caller: Caller, named: str) -> Account:
+    """The account an operation is about: for the operator the one named by id or e-mail address, else the
+    caller's own, which need not be named. Raises NotFound."""
+    if caller.kind is not CallerKind.OPERATOR:
+        mine = own(db, caller)
+        if named.strip().lower() not in ("", mine.id, mine.email):
+            raise NotFound("account not found")
+        return mine
+    if not named:
+        raise Invalid("account: name it by its id or e-mail address.")
+    found = accounts.get(db, named) or accounts.by_email(db, named.strip().lower())
+    if found is None:
+        raise NotFound(f"There is no account {named!r}; `podd account create` makes one.")
+    return found
 
 
-def caller_of(db: Reader, presented: str, keys: DerivedKeys, operator_key_hash: str) -> Caller | None:
-    """Whose key this is; None for one podd does not know."""
+def caller_of(
+    db: Reader, presented: str, derived: DerivedKeys, operator_key_hash: str, now: int
+) -> Caller | None:
+    """Whose key this is; None for one podd does not know (any more)."""
     key_hash = ids.key_hash(presented)
     if hmac.compare_digest(key_hash, operator_key_hash):
         return rules.OPERATOR
-    key = accounts.key_by_hash(db, key_hash)
-    if key is not None:
-        return Caller(CallerKind.ACCOUNT, account_id=key.account_id, key_id=key.id)
-    workload_id = keys.pod_of(presented)
+    found = keys.by_hash(db, key_hash, now)
+    if found is not None:
+        key, role = found
+        return Caller(
+            CallerKind.ACCOUNT,
+            account_id=key.account_id,
+            key_id=key.id,
+            user_id=key.user_id,
+            role=role,
+            scope=key.scope,
+        )
+    workload_id = derived.pod_of(presented)
     workload = workloads.get(db, workload_id) if workload_id else None
     if workload is None:
         return None
     return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
-
-
-def _new_key(tx: Tx, account: Account, name: str, now: int) -> tuple[ApiKey, str]:
-    secret = ids.api_key()
-    key = ApiKey(id=ids.new_id(), account_id=account.id, name=name, created_at=now)
-    accounts.insert_key(tx, key, ids.key_hash(secret))
-    tx.tell("key created", key=key.id, account=account.id)
-    return key, secret

@@ -97,7 +97,7 @@ def _leaves(endpoint: Endpoint, worker: Worker) -> bool:
 def _let_go_closed(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker], now: int) -> None:
     for worker in crew:
         if _leaves(endpoint, worker) and worker.state is WorkerState.IDLE:
-            workers.stop(tx, podd, worker, "no requests are left", now)
+            workers.stop(tx, podd, worker, worker.leaving or "no requests are left", now)
 
 
 def _demand(tx: Tx, podd: Platform, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
@@ -176,8 +176,9 @@ def _check_starting(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worke
             if now - worker.thawed_at > podd.settings.limits.thaw_timeout_seconds * 1000:
                 workers.remove(tx, podd, worker, "it did not come back from its freeze", now)
             continue
-        started, limit_ms = worker.workload.started_at, _init_timeout(worker, settings.init_timeout_seconds)
-        if started and worker.ready_at is None and now - started > limit_ms:
+        since, limit_ms = worker.awaited_since, _init_timeout(worker, settings.init_timeout_seconds)
+        since = worker.workload.started_at if since is None else since
+        if since and worker.ready_at is None and now - since > limit_ms:
             reason = f"The worker {missed} within {limit_ms // 1000:.0f} s of its start."
             workers.crashed(tx, podd, worker.workload, reason, now)
 

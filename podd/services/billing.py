@@ -117,6 +117,15 @@ def hourly(db: Reader, account_id: str, *, besides: frozenset[str] = frozenset()
     )
 
 
+def hourly_by_item(db: Reader, account_id: str) -> dict[str, int]:
+    """Nano-dollars per hour that the account is charged now, by what is charged."""
+    spent: dict[str, int] = {}
+    for open_ in meters.of_account(db, account_id):
+        rate = open_.meter.rate
+        spent[rate.item] = spent.get(rate.item, 0) + rules.hourly(rate)
+    return spent
+
+
 def storage_prices(podd: Platform) -> StoragePrices:
     prices = podd.settings.prices
     return StoragePrices(

@@ -12,7 +12,7 @@ from podd.domain.words import Port
 from podd.domain.worker import Worker
 from podd.domain.workload import PublishedPort
 from podd.services.platform import Platform
-from podd.store import gpus, volumes, workloads
+from podd.store import gpus, model_caches, volumes, workloads
 from podd.store.db import Reader
 
 
@@ -113,7 +113,7 @@ class DiskLeft:
 
 def disk_left(db: Reader, podd: Platform) -> DiskLeft:
     disks, own = workloads.promised_disk(db)
-    kept = own + volumes.promised(db)
+    kept = own + volumes.promised(db) + model_caches.promised(db)
     if podd.host.container_disk is None:
         return DiskLeft(podd.host.disk - disks - kept)
     return DiskLeft(podd.host.disk - kept, podd.host.container_disk - disks)

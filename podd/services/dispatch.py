@@ -11,7 +11,7 @@ from podd.domain import job as rules
 from podd.domain.errors import Unauthenticated
 from podd.domain.job import Job, JobStatus, Progress, Result
 from podd.domain.measure import HOUR, Measure
-from podd.domain.workload import Desired
+from podd.domain.workload import Desired, Phase
 from podd.services import batches, workers
 from podd.services.jobs import end, find, lose, note_idle
 from podd.services.platform import AUTOSCALE, Platform, job_bell, queue_bell, worker_bell
@@ -219,7 +219,8 @@ def _give_up_stream(tx: Tx, podd: Platform, worker_id: str, job_id: str, most: i
 def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:
     worker = workloads.worker(tx, worker_id)
     if worker is not None:
-        began = worker.workload.started_at or now  # podd may not have heard yet that it runs
+        heard = worker.workload.phase is Phase.RUNNING  # it may be quicker than what podd hears of it
+        began = (worker.awaited_since if heard else None) or now
         measures.note(tx, worker.endpoint_id, {Measure.COLD_START: now - began}, now)
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from podd import ids
 from podd.domain import endpoint as rules
 from podd.domain import words
-from podd.domain.account import Caller, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint, EndpointChange, EndpointType
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.rollout import Difference, differences
 from podd.domain.template import Template
 from podd.domain.worker import Worker
 from podd.domain.workload import Desired
-from podd.services import volumes, workers
+from podd.services import model_caches, volumes, workers
 from podd.services.platform import AUTOSCALE, IMAGES, Platform, endpoint_bell
 from podd.store import endpoints, events, gpus, releases, templates, workloads
 from podd.store.db import Reader, Tx
@@ -22,7 +22,7 @@ NO_IMAGE = {"image_ready": 0, "image_trouble": "", "image_failures": 0, "image_r
 
 
 def listed(db: Reader, caller: Caller) -> list[Endpoint]:
-    require(caller, "endpoint.read")
+    require(caller, "endpoint.list")
     return endpoints.of_account(db, caller.account_id)
 
 
@@ -30,7 +30,7 @@ def own(db: Reader, caller: Caller, endpoint_id: str, operation: str = "read") -
     """The caller's endpoint, if it may do `endpoint.<operation>`. Raises NotFound."""
     require(caller, f"endpoint.{operation}")
     endpoint = endpoints.get(db, endpoint_id)
-    if endpoint is None or endpoint.account_id != caller.account_id:
+    if endpoint is None or not reaches(caller, endpoint.account_id, endpoint.id):
         raise NotFound("endpoint not found")
     return endpoint
 
@@ -49,7 +49,7 @@ def own_worker(
     if worker is None or worker.workload.desired is Desired.TERMINATED:
         raise NotFound(missing)
     endpoint = endpoints.get(db, worker.endpoint_id)
-    if endpoint is None or endpoint.account_id != caller.account_id:
+    if endpoint is None or not reaches(caller, endpoint.account_id, endpoint.id):
         raise NotFound(missing)
     return worker, endpoint
 
@@ -76,6 +76,7 @@ def save(
     settings = rules.settings(change, base, podd.job_limits)
     _check(tx, podd, caller, base, settings)
     endpoint = replace(base, **settings)
+    _want_model_cache(tx, podd, base, settings, now)
     _check_quota(tx, podd, caller.account_id, endpoint.workers_max)
     endpoints.insert(tx, endpoint)
     releases.add(tx, endpoint.id, endpoint.version, now)
@@ -111,8 +112,12 @@ def _change(
 ) -> Endpoint:
     settings = rules.settings(change, before, podd.job_limits)
     _check(tx, podd, caller, before, settings)
+    _want_model_cache(tx, podd, before, settings, now)
     _check_quota(tx, podd, before.account_id, settings["workers_max"] - before.workers_max)
     endpoints.change(tx, before.id, **settings, asked_at=now)
+    for worker in workloads.workers_of(tx, before.id):
+        if worker.gave_up:
+            workers.remove(tx, podd, worker, "given up, and its endpoint was changed", now)
     if rules.needs_release(before, settings):
         _release(tx, before, _difference(tx, before, settings), "its settings changed", now)
     tx.ring(AUTOSCALE)
@@ -155,6 +160,13 @@ def _check(tx: Tx, podd: Platform, caller: Caller, before: Endpoint, settings: d
     if not settings["gpu_ids"]:
         raise Invalid("gpuIds is required: a comma list of GPU pools such as AMPERE_48,ADA_24.")
     podd.catalogue.with_gpus(gpus.all_present(tx)).parse_gpu_ids(str(settings["gpu_ids"]))
+
+
+def _want_model_cache(
+    tx: Tx, podd: Platform, before: Endpoint, settings: dict[str, object], now: int
+) -> None:
+    if settings["model"] and settings["model"] != before.model:
+        model_caches.want(tx, podd, before.account_id, now)
 
 
 def _check_ports(template: Template, most: int) -> None:

@@ -1,13 +1,13 @@
 """Explains one pod to its owner or to the operator: what is going on, and what it would need."""
 
 from podd.domain import explain as rules
-from podd.domain.account import Caller, CallerKind, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.errors import NotFound
 from podd.domain.pod import Pod
-from podd.domain.use import History
 from podd.domain.workload import Desired, Phase
 from podd.services import capacity
 from podd.services.platform import Platform
+from podd.services.telemetry import Telemetry
 from podd.store import events, workloads
 from podd.store.db import Reader
 
@@ -21,13 +21,13 @@ def pod(
     caller: Caller,
     pod_id: str,
     now: int,
-    history: History | None = None,
+    telemetry: Telemetry | None = None,
     engine_answers: bool = True,
 ) -> list[str]:
-    """Sentences, the most important first. `history` is how busy its GPUs were. Raises NotFound."""
+    """Sentences, the most important first. `telemetry` is how busy it is. Raises NotFound."""
     require(caller, "pod.explain")
     found = workloads.pod(db, pod_id)
-    if found is None or not _may_see(caller, found):
+    if found is None or not reaches(caller, found.workload.account_id, found.id):
         raise NotFound("pod not found")
     patience = int(podd.settings.limits.start_give_up_seconds * 1000)
     sentences = [
@@ -41,18 +41,16 @@ def pod(
     sentences = [sentence for sentence in sentences if sentence]
     if found.workload.desired in (Desired.STOPPED, Desired.FAILED):
         sentences += _what_it_needs(db, podd, found)
-    if history is not None and found.workload.phase is Phase.RUNNING:
+    if telemetry is not None and found.workload.phase is Phase.RUNNING:
+        sample = telemetry.containers.get(found.id)
         used = [
-            rules.use_sentence(gpu.uuid, history.mean(gpu.uuid, "gpu_percent", now - HOUR))
+            rules.use_sentence(gpu.uuid, telemetry.history.mean(gpu.uuid, "gpu_percent", now - HOUR))
             for gpu in found.workload.gpus
         ]
-        sentences += [sentence for sentence in used if sentence]
+        deaf = rules.deaf_sentence(sample.deaf if sample else None)
+        sentences += [sentence for sentence in [deaf, *used] if sentence]
     recent = events.of(db, found.id, RECENT)
     return sentences + [f"Earlier: {event.kind}: {event.text}" for event in reversed(recent)]
-
-
-def _may_see(caller: Caller, pod: Pod) -> bool:
-    return caller.kind is CallerKind.OPERATOR or caller.account_id == pod.workload.account_id
 
 
 def _what_it_needs(db: Reader, podd: Platform, pod: Pod) -> list[str]:

@@ -4,12 +4,12 @@ from contextlib import suppress
 
 from podd.domain import explain as pods
 from podd.domain import explain_endpoint as rules
-from podd.domain.account import Caller, CallerKind, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint
-from podd.domain.errors import NotFound
-from podd.domain.use import History
+from podd.domain.errors import Forbidden, NotFound
 from podd.services import explain, workers
 from podd.services.platform import Platform
+from podd.services.telemetry import Telemetry
 from podd.store import endpoints, events, gpus, jobs, workloads
 from podd.store.db import Reader
 
@@ -22,13 +22,14 @@ def pod_or_endpoint(
     caller: Caller,
     id: str,
     now: int,
-    history: History | None = None,
+    telemetry: Telemetry | None = None,
     engine_answers: bool = True,
 ) -> list[str]:
-    """Whichever has this id. `history` is how busy GPUs were. Raises NotFound."""
-    with suppress(NotFound):
-        return explain.pod(db, podd, caller, id, now, history, engine_answers)
-    with suppress(NotFound):
+    """Whichever has this id. `telemetry` is how busy things are. Raises NotFound."""
+    require(caller, "pod.explain", "endpoint.explain")
+    with suppress(NotFound, Forbidden):
+        return explain.pod(db, podd, caller, id, now, telemetry, engine_answers)
+    with suppress(NotFound, Forbidden):
         return endpoint(db, podd, caller, id, now)
     raise NotFound("There is no pod and no endpoint with this id.")
 
@@ -37,7 +38,7 @@ def endpoint(db: Reader, podd: Platform, caller: Caller, endpoint_id: str, now: 
     """Sentences, the most important first. Raises NotFound."""
     require(caller, "endpoint.explain")
     found = endpoints.get(db, endpoint_id)
-    if found is None or not (caller.kind is CallerKind.OPERATOR or caller.account_id == found.account_id):
+    if found is None or not reaches(caller, found.account_id, found.id):
         raise NotFound("endpoint not found")
     recent = events.of(db, found.id, RECENT)
     return why(db, podd, found, now) + [f"Earlier: {one.kind}: {one.text}" for one in reversed(recent)]
@@ -51,9 +52,24 @@ def why(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
         workloads.workers_of(db, found.id),
         queued=jobs.counts(db, found.id).queued,
         oldest=since[0] if since else None,
-        hardware=_cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found),
+        hardware=shortage(db, podd, found),
         now=now,
     )
+
+
+def while_waiting(db: Reader, podd: Platform, found: Endpoint, now: int) -> list[str]:
+    """Why its jobs wait; empty when none does."""
+    return why(db, podd, found, now) if jobs.counts(db, found.id).queued else []
+
+
+def shortage(db: Reader, podd: Platform, found: Endpoint) -> str:
+    """What a worker needs, and what of it is free, in sentences."""
+    if wrong := workers.misfit(db, podd, found):
+        return f"This machine does not fit: {wrong}."
+    return _cpus(db, podd, found) if found.on_cpus else _gpus(db, podd, found)
+
+
+# Private
 
 
 def _cpus(db: Reader, podd: Platform, found: Endpoint) -> str:

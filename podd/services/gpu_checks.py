@@ -3,7 +3,7 @@
 import asyncio
 
 from podd.domain import gpu_loss
-from podd.domain.workload import Kind, Phase, Workload
+from podd.domain.workload import Kind, Workload
 from podd.ports import Engine, EngineError
 from podd.services import workers
 from podd.services.one_each import OneEach
@@ -12,8 +12,6 @@ from podd.services.workloads import current
 from podd.store import events, workloads
 from podd.store.db import Tx
 
-AT_ONCE = 4
-PATIENCE = 10.0
 LOST = "its container has lost its GPUs"
 
 
@@ -23,12 +21,12 @@ class GpuChecks:
     def __init__(self, podd: Platform, engine: Engine) -> None:
         self._podd = podd
         self._engine = engine
-        self._questions = OneEach(AT_ONCE, PATIENCE)
+        gpus = podd.settings.gpus
+        self._questions = OneEach(gpus.container_checks_at_once, gpus.container_check_seconds / 2)
 
     async def tick(self, now: int) -> None:
-        for workload in await self._podd.store.read(workloads.every):
-            real = any(not gpu.simulated for gpu in workload.gpus)
-            if real and workload.phase is Phase.RUNNING:
+        for workload in await self._podd.store.read(workloads.running):
+            if any(not gpu.simulated for gpu in workload.gpus):
                 self._questions.begin(workload.id, self._check(workload, now))
         await self._questions.wait()
 

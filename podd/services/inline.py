@@ -32,7 +32,7 @@ def save(
     before = own_template(tx, endpoint) if endpoint else None
     name = values.get("name") or change.name or (endpoint.name if endpoint else "")
     values = {**values, "serverless": True, "name": _free_name(tx, caller, name, before)}
-    template = templates.save(tx, caller, before.id if before else None, values, now)
+    template = templates.save(tx, podd, caller, before.id if before else None, values, now)
     saved = endpoints.save(tx, podd, caller, endpoint_id, replace(change, template_id=template.id), now)
     rows.replace(tx, replace(template, endpoint_id=saved.id))
     return saved

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from podd import ids
 from podd.domain import job as rules
-from podd.domain.account import Caller, require
+from podd.domain.account import Caller, reaches, require
 from podd.domain.endpoint import Endpoint, EndpointType
 from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, TOLD, Job, JobRequest, JobStatus
@@ -50,7 +50,7 @@ def any_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -
     """The caller's endpoint of whatever type, if it may do `operation`. Raises NotFound."""
     require(caller, operation)
     endpoint = endpoints.get(db, endpoint_id)
-    if endpoint is None or endpoint.account_id != caller.account_id:
+    if endpoint is None or not reaches(caller, endpoint.account_id, endpoint.id):
         raise NotFound("endpoint not found")
     return endpoint
 

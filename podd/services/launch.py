@@ -7,10 +7,10 @@ from urllib.parse import quote_plus
 
 from podd.domain.balancing import Service
 from podd.domain.container import ContainerSpec, Mount, PortBinding
-from podd.domain.endpoint import EndpointType
+from podd.domain.endpoint import MODEL_CACHE_PATH, Endpoint, EndpointType
 from podd.domain.errors import Invalid
 from podd.domain.workload import Kind, Workload, internal_name
-from podd.services import secrets, volumes
+from podd.services import model_caches, secrets, volumes
 from podd.services.platform import Platform
 from podd.store import accounts, endpoints, gpus, workloads
 from podd.store import volumes as volume_rows
@@ -38,8 +38,12 @@ def volume_dir(podd: Platform, workload_id: str) -> Path:
 
 
 def volumes_of(db: Reader, podd: Platform, workload: Workload) -> tuple[Volume, ...]:
-    """The volumes of a pod or worker. One that is to grow while others use it does so by itself, and holds up
-    nobody's start. Raises Invalid when its network volume is not there any more."""
+    """The volumes of a pod or worker. A network volume that is to grow while others use it does so by itself,
+    and holds up nobody's start. Raises Invalid when its network volume is not there any more."""
+    return _own_volume(db, podd, workload) + _model_cache(db, podd, workload)
+
+
+def _own_volume(db: Reader, podd: Platform, workload: Workload) -> tuple[Volume, ...]:
     needs = workload.needs
     if needs.network_volume_id:
         files = volume_rows.files(db, needs.network_volume_id)
@@ -52,6 +56,22 @@ def volumes_of(db: Reader, podd: Platform, workload: Workload) -> tuple[Volume, 
     return ()
 
 
+def _model_cache(db: Reader, podd: Platform, workload: Workload) -> tuple[Volume, ...]:
+    endpoint = _endpoint_of(db, workload)
+    if endpoint is None or not endpoint.model:
+        return ()
+    size = model_caches.size_of(db, endpoint.account_id)
+    if size is None:
+        return ()
+    return (Volume(model_caches.directory(podd, endpoint.account_id), size, MODEL_CACHE_PATH),)
+
+
+def _endpoint_of(db: Reader, workload: Workload) -> Endpoint | None:
+    """Of a worker, while its endpoint is there."""
+    worker = workloads.worker(db, workload.id) if workload.kind is Kind.WORKER else None
+    return endpoints.get(db, worker.endpoint_id) if worker is not None else None
+
+
 def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
     """The container of the workload's present generation. Raises Invalid when it names a secret that is
     not there any more."""
@@ -61,7 +81,7 @@ def spec(db: Reader, podd: Platform, workload: Workload) -> ContainerSpec:
         del own[name]
     env = {**own, **_common_env(db, podd, workload)}
     if workload.kind is Kind.WORKER:
-        env = {**_worker_defaults(), **env, **_worker_env(db, podd, workload)}
+        env = {**_worker_defaults(db, workload), **env, **_worker_env(db, podd, workload)}
     hook = _hook(podd, workload, env)
     return ContainerSpec(
         workload_id=workload.id,
@@ -141,10 +161,14 @@ def _common_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
     return env
 
 
-def _worker_defaults() -> dict[str, str]:
-    """Knobs of the worker SDK that an endpoint's own environment may set otherwise. Its start-up checks
-    look at the whole host and at the internet, which says nothing about a worker on this machine."""
-    return {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
+def _worker_defaults(db: Reader, workload: Workload) -> dict[str, str]:
+    """Knobs that an endpoint's own environment may set otherwise. The worker SDK's start-up checks look at
+    the whole host and at the internet, which says nothing about a worker on this machine."""
+    knobs = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
+    endpoint = _endpoint_of(db, workload)
+    if endpoint is not None and endpoint.model:
+        knobs["HF_HUB_CACHE"] = f"{MODEL_CACHE_PATH}/hub"
+    return knobs
 
 
 def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str]:
@@ -158,6 +182,8 @@ def _worker_env(db: Reader, podd: Platform, workload: Workload) -> dict[str, str
     gpu_name = _gpu_name(db, workload)
     own = {
         "RUNPOD_ENDPOINT_ID": worker.endpoint_id,
+        "RUNPOD_AI_API_ID": worker.endpoint_id,
+        "RUNPOD_ENDPOINT_SECRET": podd.keys.endpoint(worker.endpoint_id),
         "RUNPOD_GPU_NAME": quote_plus(gpu_name),
         "RUNPOD_GPU_TYPE_ID": gpu_name,
     }

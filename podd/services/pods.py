@@ -14,7 +14,7 @@ from podd.domain.errors import NOT_ENOUGH_FREE_GPUS, OUT_OF_STOCK, Conflict, Inv
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import Pod, PodChange, PodRequest
 from podd.domain.template import Template, checked_name
-from podd.domain.words import Port
+from podd.domain.words import Port, check_ports
 from podd.domain.workload import Desired, Kind, Needs, Phase, Workload, ran_steadily, retry_delay
 from podd.services import capacity, funds, registries, secrets, volumes, workers
 from podd.services.capacity import Room
@@ -51,7 +51,7 @@ def create(tx: Tx, podd: Platform, caller: Caller, request: PodRequest, now: int
     who.require(caller, "pod.create")
     template = _template(tx, caller, request)
     needs, args, ports = rules.complete(request, template, podd.settings.limits.container_disk_gb)
-    _check_things(tx, caller, needs)
+    _check_things(tx, podd, caller, needs)
     flavour = _flavour(podd, request)
     count = (
         0 if flavour else rules.checked_gpu_count(request.gpu_count, least=1 if request.gpu_type_ids else 0)
@@ -262,7 +262,7 @@ def edit(tx: Tx, podd: Platform, caller: Caller, pod_id: str, change: PodChange,
     while it is locked."""
     pod = own(tx, caller, pod_id, "change", to="edit")
     needs = rules.changed(pod.workload.needs, change)
-    _check_things(tx, caller, needs)
+    _check_things(tx, podd, caller, needs)
     _check_disk(tx, podd, pod, needs)
     workloads.change_needs(tx, pod.id, needs)
     workloads.change_pod(
@@ -404,8 +404,9 @@ def _flavour(podd: Platform, request: PodRequest) -> CpuFlavour | None:
     raise Invalid(f"There is no CPU flavor {request.cpu_flavor_ids[0]!r}; known are {known}.")
 
 
-def _check_things(db: Reader, caller: Caller, needs: Needs) -> None:
-    """What a pod names must be its owner's. Raises NotFound, Invalid."""
+def _check_things(db: Reader, podd: Platform, caller: Caller, needs: Needs) -> None:
+    """What a pod names must be its owner's, and not too much. Raises NotFound, Invalid."""
+    check_ports(needs.ports, podd.settings.limits.ports)
     registries.check_own(db, caller, needs.registry_auth_id)
     if needs.network_volume_id:
         volumes.own(db, caller, needs.network_volume_id)

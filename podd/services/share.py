@@ -43,6 +43,8 @@ def out(tx: Tx, podd: Platform, shorts: list[Short], now: int) -> None:
         endpoint = found[next_one.endpoint_id]
         if not next_one.missing or not _attempts_left(tx, endpoint, now):
             _note_throttled(tx, endpoint, 0)
+        elif workers.misfit(tx, podd, endpoint):
+            _note_throttled(tx, endpoint, next_one.missing)  # nobody who gives way could help it
         elif _one_more(tx, podd, endpoint, now):
             shares.add(next_one, next_one.size)
             waiting.append(replace(next_one, missing=next_one.missing - 1))

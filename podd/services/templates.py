@@ -9,6 +9,7 @@ from podd.domain.account import Caller, may, require
 from podd.domain.errors import Conflict, Invalid, NotFound
 from podd.domain.template import Template, checked_name, needs_release
 from podd.services import endpoints, registries
+from podd.services.platform import Platform
 from podd.store import endpoints as endpoints_rows
 from podd.store import templates, workloads
 from podd.store.db import Reader, Tx
@@ -65,7 +66,9 @@ def by_name(db: Reader, caller: Caller, name: str) -> Template:
     return template
 
 
-def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any], now: int) -> Template:
+def save(
+    tx: Tx, podd: Platform, caller: Caller, template_id: str | None, values: dict[str, Any], now: int
+) -> Template:
     """Make a template, or change the one with this id; what `values` leaves out stays as it is.
 
     A change that needs new containers releases a new version of every endpoint made from it. Raises
@@ -78,6 +81,7 @@ def save(tx: Tx, caller: Caller, template_id: str | None, values: dict[str, Any]
         if before
         else Template(id=ids.new_id(10), account_id=caller.account_id, created_at=now, **_named(values))
     )
+    words.check_ports(words.parse_ports(template.ports), podd.settings.limits.ports)
     namesake = templates.by_name(tx, caller.account_id, template.name)
     registries.check_own(tx, caller, template.registry_auth_id)
     if template.public and template.serverless:

@@ -1,9 +1,11 @@
-"""The machine's clock may jump: it slept, or somebody set it. Jobs that run notice nothing of it."""
+"""The machine's clock may jump: it slept, or somebody set it. Jobs that run and containers that start notice
+nothing of it."""
 
 import structlog
 
 from podd.services.platform import Platform
-from podd.store import jobs
+from podd.store import jobs, workloads
+from podd.store.db import Tx
 
 log = structlog.get_logger()
 
@@ -23,5 +25,10 @@ class Timekeeper:
         jump = now - self._wall - passed
         if abs(jump) > self._podd.settings.limits.clock_jump_seconds * 1000:
             log.warning("the clock has jumped", milliseconds=jump)
-            await self._podd.store.write(jobs.shift_times, jump, settled_from=now - passed, now=now)
+            await self._podd.store.write(_shift_times, jump, settled_from=now - passed, now=now)
         self._wall, self._monotonic = now, monotonic
+
+
+def _shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
+    jobs.shift_times(tx, by, settled_from=settled_from, now=now)
+    workloads.shift_times(tx, by, settled_from=settled_from, now=now)

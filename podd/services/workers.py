@@ -1,7 +1,9 @@
 """Serverless workers: added and stopped by the autoscaler, restarted, and mourned when they crash."""
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from podd import ids
@@ -9,7 +11,7 @@ from podd.domain import pod as pods
 from podd.domain import words
 from podd.domain.container import Container
 from podd.domain.endpoint import VOLUME_PATH, Endpoint, EndpointType
-from podd.domain.errors import NoCapacity
+from podd.domain.errors import Invalid, NoCapacity
 from podd.domain.gpu import GpuRequest
 from podd.domain.pod import PodRequest
 from podd.domain.template import Template
@@ -56,10 +58,11 @@ def add(tx: Tx, podd: Platform, endpoint: Endpoint, now: int) -> Worker:
     return worker
 
 
-def note_running(tx: Tx, worker_id: str) -> None:
+def note_running(tx: Tx, worker_id: str, now: int) -> None:
     """Its container is up, so the image of its endpoint is here."""
     worker = workloads.worker(tx, worker_id)
     if worker is not None:
+        workloads.change_worker(tx, worker.id, awaited_since=now)
         endpoints.change(tx, worker.endpoint_id, image_ready=1, image_trouble="")
     tx.ring(AUTOSCALE)
 
@@ -76,6 +79,7 @@ def stop(tx: Tx, podd: Platform, worker: Worker, why: str, now: int) -> bool:
     endpoint = endpoints.get(tx, fresh.endpoint_id)
     if endpoint is not None and endpoint.type is EndpointType.LB and not fresh.doors_closed:
         # A request may be on its way to it at this very moment. The next look finds it empty, or waits.
+        workloads.change_worker(tx, fresh.id, leaving=why)
         close_door(tx, fresh)
         events.add(tx, fresh.id, "closed", f"gets no more requests: {why}", now)
         tx.ring(AUTOSCALE)
@@ -227,6 +231,8 @@ def crashed(tx: Tx, podd: Platform, workload: Workload, reason: str, now: int, *
     workloads.change(tx, worker.id, desired=Desired.FAILED, grace=0, reason=reason + private, changed_at=now)
     gpus.release(tx, worker.id)
     events.add(tx, worker.id, "unhealthy", reason, now, private=private)
+    if over:
+        _give_up_endpoint(tx, worker.endpoint_id, reason, now)
     tx.ring(worker_bell(worker.id))
     tx.ring(RECONCILE)
     tx.ring(AUTOSCALE)
@@ -263,23 +269,65 @@ def revive(tx: Tx, podd: Platform, worker: Worker, endpoint: Endpoint, now: int)
     tx.ring(RECONCILE)
 
 
+def misfit(db: Reader, podd: Platform, endpoint: Endpoint) -> str:
+    """What the endpoint wants its workers to run on and this machine never is; "" when it fits."""
+    wish = PodRequest(
+        data_center_ids=tuple(words.comma_list(endpoint.data_center_ids)),
+        cuda_versions=() if endpoint.on_cpus else tuple(words.comma_list(endpoint.cuda_versions)),
+        min_cuda_version=None if endpoint.on_cpus else endpoint.min_cuda_version,
+    )
+    try:
+        return pods.mismatch(wish, podd.facts(db))
+    except Invalid as error:  # said before versions were checked
+        return error.message
+
+
 def gpu_request(db: Reader, podd: Platform, endpoint: Endpoint) -> GpuRequest:
-    """The GPUs of one worker, of the endpoint's pools in their order as far as this machine has them; none
-    on CPUs."""
+    """The GPUs of the next worker, of the endpoint's pools in their order as far as this machine has them;
+    none on CPUs. An endpoint with many workers has them of all its pools, as many of each."""
     if endpoint.on_cpus:
         return NO_GPU
     here = podd.gpu_types(db)
-    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).parse_gpu_ids(endpoint.gpu_ids)
-    type_ids = tuple(type_id for type_id in wanted if type_id in here)
+    wanted = podd.catalogue.with_gpus(gpus.all_present(db)).gpu_priorities(endpoint.gpu_ids)
+    priorities = tuple(tuple(id for id in type_ids if id in here) for type_ids in wanted)
+    if endpoint.workers_max >= podd.settings.limits.spread_gpus_from_workers:
+        priorities = _least_used_first(db, endpoint, priorities)
+    type_ids = tuple(chain.from_iterable(priorities))
     return GpuRequest(type_ids, endpoint.gpu_count, may_preempt=False)
 
 
 # Private
 
 
+def _give_up_endpoint(tx: Tx, endpoint_id: str, reason: str, now: int) -> None:
+    """Once all its workers were given up, an endpoint has none any more until its owner says so again."""
+    endpoint = endpoints.get(tx, endpoint_id)
+    if endpoint is None or not endpoint.workers_max:
+        return
+    if all(worker.gave_up for worker in workloads.workers_of(tx, endpoint_id)):
+        endpoints.change(tx, endpoint_id, workers_min=0, workers_max=0)
+        why = f"workersMax {endpoint.workers_max} lowered to 0: all its workers were given up. {reason}"
+        events.add(tx, endpoint_id, "lowered", why, now)
+
+
+def _least_used_first(
+    db: Reader, endpoint: Endpoint, priorities: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    """The endpoint's priorities, those first of which fewest workers are made; else in their order."""
+    types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
+    used = Counter(
+        types[worker.workload.gpu_uuids[0]]
+        for worker in workloads.workers_of(db, endpoint.id)
+        if worker.workload.gpu_uuids and worker.workload.gpu_uuids[0] in types
+    )
+    return tuple(sorted(priorities, key=lambda type_ids: sum(used[type_id] for type_id in type_ids)))
+
+
 def _room(tx: Tx, podd: Platform, endpoint: Endpoint, disk: int) -> tuple[capacity.Room, str]:
     """Room for one more worker, and which CPU instance it is; "" with GPUs. Of several instances it is the
     first that there is room for."""
+    if wrong := misfit(tx, podd, endpoint):
+        raise NoCapacity("no room for another worker", wrong)
     if not endpoint.on_cpus:
         request = gpu_request(tx, podd, endpoint)
         none = "no free GPU for another worker"

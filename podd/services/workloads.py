@@ -61,7 +61,7 @@ def note_running(tx: Tx, workload: Workload, container: Container, at: int) -> N
     )
     events.add(tx, workload.id, "running", "container started", at)
     if workload.kind is Kind.WORKER:
-        workers.note_running(tx, workload.id)
+        workers.note_running(tx, workload.id, at)
 
 
 def note_exit(

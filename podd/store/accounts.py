@@ -1,9 +1,9 @@
-"""Accounts and their API keys."""
+"""Accounts."""
 
 import json
 from typing import Any
 
-from podd.domain.account import Account, ApiKey
+from podd.domain.account import Account, AccountKind
 from podd.store.db import Reader, Row, Tx
 
 
@@ -16,6 +16,7 @@ def insert(tx: Tx, account: Account) -> None:
             "name": account.name,
             "pub_key": account.pub_key,
             "created_at": account.created_at,
+            "kind": account.kind.value,
         },
     )
 
@@ -39,40 +40,9 @@ def change(tx: Tx, account_id: str, **values: Any) -> None:
     tx.update("accounts", account_id, row)
 
 
-def keys_of(db: Reader, account_id: str) -> list[ApiKey]:
-    """The account's keys that are not revoked, oldest first."""
-    rows = db.rows(
-        "SELECT id, account_id, name, created_at FROM api_keys "
-        "WHERE account_id = ? AND revoked_at IS NULL ORDER BY created_at, id",
-        (account_id,),
-    )
-    return [ApiKey(**row) for row in rows]
-
-
-def insert_key(tx: Tx, key: ApiKey, key_hash: str) -> None:
-    tx.insert(
-        "api_keys",
-        {
-            "id": key.id,
-            "account_id": key.account_id,
-            "name": key.name,
-            "hash": key_hash,
-            "created_at": key.created_at,
-        },
-    )
-
-
-def key_by_hash(db: Reader, key_hash: str) -> ApiKey | None:
-    """The key, unless it was revoked."""
-    row = db.row("SELECT * FROM api_keys WHERE hash = ? AND revoked_at IS NULL", (key_hash,))
-    if row is None:
-        return None
-    return ApiKey(id=row["id"], account_id=row["account_id"], name=row["name"], created_at=row["created_at"])
-
-
 def _account(row: Row | None) -> Account | None:
     if row is None:
         return None
     row = dict(row)
     extras = json.loads(row.pop("extras_json"))
-    return Account(**row, extras=extras)
+    return Account(**{**row, "kind": AccountKind(row["kind"])}, extras=extras)

@@ -246,8 +246,8 @@ def silent_since(db: Reader, before: int) -> list[Held]:
 
 
 def shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
-    """The clock has jumped by `by` ms: the times of running jobs and of what is known about their workers
-    move with it, but for those that were taken from the clock as it is now (`settled_from` to `now`)."""
+    """The clock has jumped by `by` ms: the times of running jobs move with it, but for those that were taken
+    from the clock as it is now (`settled_from` to `now`)."""
     at = {"by": by, "first": settled_from, "last": now}
     moved = ", ".join(
         f"{name} = {name} + CASE WHEN {name} BETWEEN :first AND :last THEN 0 ELSE :by END"
@@ -264,8 +264,6 @@ def shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
         "AND stop_asked_at NOT BETWEEN :first AND :last",
         at,
     )
-    for name in ("loop_seen_at", "pinged_at", "idle_since", "thawed_at"):
-        tx.run(f"UPDATE workers SET {name} = {name} + :by WHERE {name} NOT BETWEEN :first AND :last", at)
 
 
 def overtime(db: Reader, now: int) -> list[Held]:

@@ -65,6 +65,11 @@ def awake(db: Reader, ids: Iterable[str]) -> list[Workload]:
     )
 
 
+def running(db: Reader) -> list[Workload]:
+    """Those whose containers were last seen running, frozen ones included."""
+    return _workloads(db, "WHERE phase = 'RUNNING'")
+
+
 def stopping(db: Reader) -> int:
     """How many should not run any more, and have something left of their containers."""
     return int(db.value("SELECT count(*) FROM workloads WHERE desired != 'RUNNING' AND phase != 'NONE'"))
@@ -299,6 +304,16 @@ def note_idle(tx: Tx, worker_id: str, now: int) -> bool:
             {"id": worker_id, "now": now},
         )
     )
+
+
+def shift_times(tx: Tx, by: int, *, settled_from: int, now: int) -> None:
+    """The clock has jumped by `by` ms: what workers and failing starts are measured from moves with it, but
+    for what was taken from the clock as it is now (`settled_from` to `now`). When a container started stays
+    as the engine says it: it is also the name of that run."""
+    at = {"by": by, "first": settled_from, "last": now}
+    moved = [("workers", name) for name in ("loop_seen_at", "pinged_at", "idle_since", "thawed_at")]
+    for table, name in [*moved, ("workers", "awaited_since"), ("workloads", "failing_since")]:
+        tx.run(f"UPDATE {table} SET {name} = {name} + :by WHERE {name} NOT BETWEEN :first AND :last", at)
 
 
 # Private

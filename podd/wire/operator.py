@@ -8,10 +8,11 @@ class _Body(BaseModel):
 
 
 class AccountWish(_Body):
-    """`name` defaults to the part of the address before the @."""
+    """`name` defaults to the part of the address before the @. A `team` can have members."""
 
     email: str
     name: str | None = None
+    team: bool = False
 
 
 class NewAccount(BaseModel):
@@ -19,20 +20,6 @@ class NewAccount(BaseModel):
 
     account_id: str
     email: str
-    api_key: str
-
-
-class KeyWish(_Body):
-    """`account` is an account's id or e-mail address."""
-
-    account: str
-    name: str | None = None
-
-
-class NewKey(BaseModel):
-    """`api_key` is shown here and never again."""
-
-    key_id: str
     api_key: str
 
 
@@ -89,8 +76,8 @@ class GpuList(BaseModel):
 
 class Minute(BaseModel):
     """Means of one minute, which began at `at` (epoch milliseconds); what nobody could tell is left out. Of
-    a workload cpu_percent (of one core) and memory_mb, of a GPU gpu_percent, memory_percent, watts and
-    celsius."""
+    a workload cpu_percent (of one core), memory_mb and deaf_ports (how many of its declared ports nothing
+    listens at), of a GPU gpu_percent, memory_percent, watts and celsius."""
 
     at: int
     means: dict[str, float]

@@ -35,6 +35,19 @@ def test_the_balance_is_what_was_deposited_less_what_was_charged(podd: Served, p
     assert money["underBalance"] is False
 
 
+def test_what_is_spent_now_is_told_by_kind(podd: Served) -> None:
+    podd.create_pod(volumeInGb=20, containerDiskInGb=50, gpuCount=1)
+    podd.settle()
+    query = "{ myself { currentSpendPerHr spendDetails { gpuComputePerHour localStoragePerHour"
+    me = podd.data(query + " networkStoragePerHour } } }")["myself"]
+    assert me["spendDetails"] == {
+        "gpuComputePerHour": 0.49,
+        "localStoragePerHour": pytest.approx((5 + 2) / 720),
+        "networkStoragePerHour": 0,
+    }
+    assert me["currentSpendPerHr"] == pytest.approx(sum(me["spendDetails"].values()))
+
+
 def test_v1_groups_by_gpu_type_and_by_pod(podd: Served, pod_id: str) -> None:
     by_type = podd.http.get("/v1/billing/pods").json()
     assert [record["gpuTypeId"] for record in by_type] == [GPU, GPU]

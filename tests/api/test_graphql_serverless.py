@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from podd.domain.measure import HOUR, Measure
+from podd.store import measures
 from tests.api.served import IMAGE, Served
 
 Json = dict[str, Any]
@@ -263,3 +265,67 @@ def test_what_is_not_built_yet_is_said_plainly(podd: Served, wish: Json) -> None
     for name, value in {"hubReleaseId": "x", "flashEnvironmentId": "x"}.items():
         error = podd.error(SAVE_ENDPOINT, {"input": {**wish, name: value}})
         assert "not available in this version of podd yet" in error["message"]
+
+
+# In numbers and sentences
+
+
+SEEN = """query ($id: String!) { myself { endpoint(id: $id) { explanation
+  workerState(input: {granularity: LIVE}) {
+    time initialized initializing ready idle running throttled unhealthy }
+  webhookRequests(input: {granularity: DAILY}) { time responses } } } }"""
+
+
+def seen(podd: Served, endpoint_id: str) -> Json:
+    found: Json = podd.data(SEEN, {"id": endpoint_id})["myself"]["endpoint"]
+    return found
+
+
+def test_an_endpoint_says_why_its_jobs_wait(podd: Served) -> None:
+    endpoint_id = podd.create_endpoint(workersMax=0)
+    assert seen(podd, endpoint_id)["explanation"] == []
+    podd.submit(endpoint_id)
+    assert any("maximum of workers is 0" in sentence for sentence in seen(podd, endpoint_id)["explanation"])
+
+
+def test_workers_are_counted_as_they_are_now(podd: Served) -> None:
+    endpoint_id, worker = podd.woken()
+    podd.submit(endpoint_id)
+    worker.take()
+    (now,) = seen(podd, endpoint_id)["workerState"]
+    assert now.pop("time").startswith("2023-11-14T22:13:20")
+    cached = now["idle"]
+    assert now == {
+        "initialized": cached + 1,
+        "initializing": 0,
+        "ready": cached,
+        "idle": cached,
+        "running": 1,
+        "throttled": 0,
+        "unhealthy": 0,
+    }
+
+
+def test_answers_to_webhooks_are_counted_by_step(podd: Served) -> None:
+    endpoint_id = podd.create_endpoint()
+    assert seen(podd, endpoint_id)["webhookRequests"] == []
+    sent, failed = {Measure.WEBHOOK_SENT: None}, {Measure.WEBHOOK_FAILED: None}
+    start = podd.clock.now()
+    for hours, told in ((0, sent), (1, sent), (1, failed), (30, sent)):
+        podd.podd.store.submit(measures.note, endpoint_id, told, start + hours * HOUR).result()
+    assert seen(podd, endpoint_id)["webhookRequests"] == [
+        {"time": "2023-11-14T00:00:00Z", "responses": [2, 1]},
+        {"time": "2023-11-16T00:00:00Z", "responses": [1, 0]},
+    ]
+
+
+def test_a_workers_tcp_port_is_shown_with_the_one_outside(podd: Served) -> None:
+    template = podd.create_template(isServerless=True, ports="22/tcp,8080/http")
+    endpoint_id = podd.create_endpoint(templateId=template, workersMin=1)
+    podd.settle()
+    ports = "{ runtime { ports { privatePort publicPort type } } }"
+    question = f"query ($id: String!) {{ myself {{ endpoint(id: $id) {{ pods {ports} }} }} }}"
+    (worker,) = podd.data(question, {"id": endpoint_id})["myself"]["endpoint"]["pods"]
+    (tcp,) = [port for port in worker["runtime"]["ports"] if port["type"] == "tcp"]
+    assert tcp["privatePort"] == 22
+    assert tcp["publicPort"] == int(dict(podd.worker(endpoint_id).env)["RUNPOD_TCP_PORT_22"])

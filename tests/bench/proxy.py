@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.test_proxy import free_port
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 ROUNDS = 3

@@ -19,6 +19,7 @@ from podd.ports import EngineError, ImageMissing, PortTaken, StartRefused
 from tests.contract.bench import a_spec, clean
 from tests.contract.programs import EXIT_7, WAIT_FOR_GO, sh
 from tests.contract.registry import Registry
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.docker
@@ -41,13 +42,6 @@ def inspect(api: API, spec: ContainerSpec) -> dict[str, Any]:
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 # Limits
@@ -80,13 +74,14 @@ def test_a_container_is_called_after_its_workload(engine: DockerEngine) -> None:
 # Ports
 
 
-def test_ports_are_published_and_survive_a_restart(engine: DockerEngine, free_port: int) -> None:
+def test_ports_are_published_and_survive_a_restart(engine: DockerEngine) -> None:
+    port = free_port()
     serve = sh("mkdir -p www; echo hello >www/index.html; exec httpd -f -p 80 -h www")
-    spec = a_spec(serve, ports=(PortBinding(80, free_port),))
+    spec = a_spec(serve, ports=(PortBinding(80, port),))
 
     def answers() -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", free_port), 1) as connection:
+            with socket.create_connection(("127.0.0.1", port), 1) as connection:
                 connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 with connection.makefile("rb") as reply:
                     return b"hello" in reply.read()
@@ -106,21 +101,21 @@ def test_a_port_in_use_is_told_and_leaves_nothing(engine: DockerEngine, taken_po
     assert engine.list() == []
 
 
-def test_a_port_of_another_container_is_told_too(engine: DockerEngine, free_port: int) -> None:
-    holder = engine.start(a_spec(ports=(PortBinding(80, free_port),)))
+def test_a_port_of_another_container_is_told_too(engine: DockerEngine) -> None:
+    port = free_port()
+    holder = engine.start(a_spec(ports=(PortBinding(80, port),)))
     with pytest.raises(PortTaken):
-        engine.start(a_spec(ports=(PortBinding(80, free_port),)))
+        engine.start(a_spec(ports=(PortBinding(80, port),)))
     assert engine.list() == [holder]
 
 
-def test_an_exited_container_keeps_its_disk_when_its_port_is_taken(
-    engine: DockerEngine, free_port: int
-) -> None:
-    spec = a_spec(ports=(PortBinding(80, free_port),))
+def test_an_exited_container_keeps_its_disk_when_its_port_is_taken(engine: DockerEngine) -> None:
+    port = free_port()
+    spec = a_spec(ports=(PortBinding(80, port),))
     engine.start(spec)
     engine.exec(spec.name, ["touch", "work-of-hours"])
     engine.stop(spec.name, 0)
-    with socket.create_server(("127.0.0.1", free_port)), pytest.raises(PortTaken):
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTaken):
         engine.start(spec)
     engine.start(spec)
     assert engine.exec(spec.name, ["ls", "work-of-hours"]).exit_code == 0
@@ -340,9 +335,9 @@ def test_the_registry_says_who_may_use_an_image_that_is_here(
         assert ("'mine'" in str(refused.value)) is (auth is not None)
 
 
-def test_a_registry_that_is_away_can_not_be_asked(engine: DockerEngine, free_port: int) -> None:
+def test_a_registry_that_is_away_can_not_be_asked(engine: DockerEngine) -> None:
     with pytest.raises(EngineError) as caught:
-        engine.check_access(f"127.0.0.1:{free_port}/app:1", LOGIN)
+        engine.check_access(f"127.0.0.1:{free_port()}/app:1", LOGIN)
     assert type(caught.value) is EngineError
 
 
@@ -376,9 +371,9 @@ def test_a_login_is_not_remembered(engine: DockerEngine, registry: Registry) -> 
         engine.pull(registry.image)
 
 
-def test_a_registry_that_is_not_there_may_come_back(engine: DockerEngine, free_port: int) -> None:
+def test_a_registry_that_is_not_there_may_come_back(engine: DockerEngine) -> None:
     with pytest.raises(EngineError, match="connection refused") as caught:
-        engine.pull(f"127.0.0.1:{free_port}/app:1")
+        engine.pull(f"127.0.0.1:{free_port()}/app:1")
     assert type(caught.value) is EngineError
 
 

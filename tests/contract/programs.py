@@ -30,6 +30,7 @@ TAKE_NOTES = sh('cat workspace/notes 2>/dev/null; echo "by $AUTHOR" >>workspace/
 COUNT_STARTS = sh("echo start >>starts; wc -l <starts")
 TICK = sh("n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done")
 WRITE_3_MB = sh("head -c 3000000 /dev/zero >big; while :; do sleep 0.1; done")
+LISTEN = sh("which python3 && exec python3 -m http.server $PORT; exec nc -l -p $PORT")
 NOT_THERE = ("no-such-command", "--at-all")
 
 GO = ("touch", "go")
@@ -45,6 +46,7 @@ def behaviours() -> dict[tuple[str, ...], Behaviour]:
         EXIT_9_ON_TERM: Behaviour(program=lambda c: c.say("ready"), on_term=9),
         IGNORE_TERM: Behaviour(program=lambda c: c.say("ready"), on_term=None),
         COUNT_TO_FIVE: Behaviour(program=_count_to_five),
+        LISTEN: Behaviour(),
         TICK: Behaviour(program=lambda c: c.say("1")),
         BOTH_STREAMS: Behaviour(program=_both_streams, exit_code=0),
         NO_LINE_END: Behaviour(program=lambda c: c.say("the end"), exit_code=0),

@@ -21,6 +21,7 @@ from tests.contract.programs import (
     GO,
     GREET,
     IGNORE_TERM,
+    LISTEN,
     NO_LINE_END,
     NOT_THERE,
     SAY_NO,
@@ -30,6 +31,7 @@ from tests.contract.programs import (
     WRITE_3_MB,
 )
 from tests.contract.registry import Registry
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 CREATED, RUNNING, PAUSED, EXITED = ContainerState
@@ -410,6 +412,16 @@ def test_stats_show_use_and_limit(bench: Bench) -> None:
     stats = bench.engine.stats(spec.name)
     assert stats.cpu_percent >= 0
     assert 0 < stats.memory_used < stats.memory_limit == 64 * 1024 * 1024
+
+
+def test_stats_tell_at_which_ports_a_container_can_be_reached(bench: Bench) -> None:
+    port = free_port()
+    listens, does_not = a_spec(LISTEN, env=(("PORT", str(port)),)), a_spec()
+    for spec in (listens, does_not):
+        bench.engine.start(spec)
+    if bench.kind != "fake":
+        eventually(lambda: set(bench.engine.stats(listens.name).listening or ()) == {("tcp", port)})
+    assert not bench.engine.stats(does_not.name).listening
 
 
 def test_disk_use_is_what_a_running_container_wrote_to_its_own_disk(bench: Bench) -> None:

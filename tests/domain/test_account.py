@@ -1,5 +1,7 @@
 """Who may do what: the whole table, cell by cell."""
 
+from dataclasses import replace
+
 import pytest
 
 from podd.domain.account import (
@@ -8,59 +10,142 @@ from podd.domain.account import (
     PERMISSIONS,
     Caller,
     CallerKind,
+    Role,
+    Scope,
+    ScopeKind,
     checked_email,
+    checked_role,
+    checked_scope,
+    may,
     require,
     require_own,
 )
 from podd.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
-ACCOUNT = Caller(CallerKind.ACCOUNT, account_id="a", key_id="k")
+ACCOUNT = Caller(CallerKind.ACCOUNT, account_id="a", key_id="k", user_id="a")
 INSIDE = Caller(CallerKind.WORKLOAD, account_id="a", workload_id="w")
+FOR_ENDPOINT = replace(ACCOUNT, scope=Scope(ScopeKind.ENDPOINTS, frozenset({"e"})))
+FOR_POD = replace(ACCOUNT, scope=Scope(ScopeKind.POD, frozenset({"w"})))
+READ_ONLY = replace(ACCOUNT, scope=Scope(ScopeKind.READ_ONLY))
 
-FOR_PODS = {"pod.read", "pod.stop", "pod.terminate"}
-FOR_OPERATORS = {
+SEEN_BY_ALL = {"catalogue.read", "documentation.read", "health.read"}
+OPERATORS_ONLY = {
     "account.create",
     "credit.post",
     "credit.read",
     "gpu.change",
     "gpu.read",
-    "key.create",
     "machine.read",
     "secret.rotate",
+    "team.add",
 }
-FOR_ANYBODY = {"catalogue.read"}
+OF_MEMBERS = {"account.read", "key.read", "key.save", "team.read", "team.join", "team.leave"}
+READING = {
+    "endpoint.explain",
+    "endpoint.list",
+    "endpoint.read",
+    "job.read",
+    "pod.explain",
+    "pod.list",
+    "pod.read",
+    "registry.read",
+    "secret.read",
+    "template.read",
+    "volume.read",
+}
+USING = READING | {"job.submit", "job.cancel"}
+MAKING = {
+    "endpoint.delete",
+    "endpoint.save",
+    "pod.change",
+    "pod.create",
+    "pod.start",
+    "pod.stop",
+    "pod.terminate",
+    "registry.save",
+    "secret.save",
+    "template.delete",
+    "template.save",
+    "volume.save",
+}
+RULING = {"account.change", "team.change"}
+MONEY = {"billing.read"}
+KNOWN = {"catalogue.ask", "unavailable.ask"}
+AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
 
 
-@pytest.mark.parametrize("operation", PERMISSIONS)
-def test_an_account_does_everything_but_what_is_the_operators(operation: str) -> None:
-    if operation in FOR_OPERATORS:
-        with pytest.raises(Forbidden):
-            require(ACCOUNT, operation)
-    else:
-        require(ACCOUNT, operation)
+@pytest.mark.parametrize(
+    ("caller", "allowed"),
+    [
+        (ANONYMOUS, NOBODYS),
+        (
+            OPERATOR,
+            OPERATORS_ONLY
+            | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
+            | {"team.read", "team.change"},
+        ),
+        (INSIDE, {"pod.read", "pod.stop", "pod.terminate"}),
+        (replace(ACCOUNT, role=Role.BASIC), OF_MEMBERS | USING),
+        (replace(ACCOUNT, role=Role.BILLING), OF_MEMBERS | MONEY),
+        (replace(ACCOUNT, role=Role.DEV), OF_MEMBERS | USING | MAKING),
+        (ACCOUNT, OF_MEMBERS | USING | MAKING | MONEY | RULING),
+        (READ_ONLY, READING | MONEY | {"account.read", "key.read", "team.read"}),
+        (FOR_ENDPOINT, {"endpoint.explain", "endpoint.read", "job.submit", "job.read", "job.cancel"}),
+        (FOR_POD, {"pod.explain", "pod.read", "pod.start", "pod.stop", "pod.terminate"}),
+        (replace(FOR_POD, role=Role.BASIC), {"pod.explain", "pod.read"}),
+        (replace(FOR_POD, role=Role.BILLING), set()),
+        (replace(READ_ONLY, role=Role.BILLING), MONEY | {"account.read", "key.read", "team.read"}),
+    ],
+)
+def test_the_table_lets_each_do_this_and_no_more(caller: Caller, allowed: set[str]) -> None:
+    assert {operation for operation in PERMISSIONS if may(caller, operation)} == (
+        allowed | SEEN_BY_ALL | (set() if caller is ANONYMOUS else KNOWN)
+    )
 
 
-@pytest.mark.parametrize("operation", PERMISSIONS)
-def test_the_key_inside_a_container_can_look_at_it_and_end_it_and_no_more(operation: str) -> None:
-    if operation in FOR_PODS | FOR_ANYBODY:
-        require(INSIDE, operation)
-    else:
-        with pytest.raises(Forbidden):
-            require(INSIDE, operation)
+def test_every_operation_is_somebodys() -> None:
+    known = (
+        OF_MEMBERS
+        | USING
+        | MAKING
+        | MONEY
+        | RULING
+        | OPERATORS_ONLY
+        | SEEN_BY_ALL
+        | KNOWN
+        | AT_WORK
+        | NOBODYS
+    )
+    assert set(PERMISSIONS) == known
 
 
-@pytest.mark.parametrize("operation", PERMISSIONS)
-def test_without_a_key_only_the_catalogue_can_be_read(operation: str) -> None:
-    if operation in FOR_ANYBODY:
-        require(ANONYMOUS, operation)
-    else:
-        with pytest.raises(Unauthenticated):
-            require(ANONYMOUS, operation)
+def test_who_shows_no_key_is_told_another_thing_than_who_may_not() -> None:
+    with pytest.raises(Unauthenticated):
+        require(ANONYMOUS, "pod.read")
+    with pytest.raises(Forbidden):
+        require(INSIDE, "pod.start", "pod.change")
+    require(INSIDE, "pod.start", "pod.stop")
 
 
-@pytest.mark.parametrize("operation", sorted(FOR_OPERATORS))
-def test_the_operator_does_the_operators_work(operation: str) -> None:
-    require(OPERATOR, operation)
+@pytest.mark.parametrize(
+    ("kind", "ids", "words"),
+    [
+        (ScopeKind.ENDPOINTS, [], "at least one"),
+        (ScopeKind.POD, [], "that pod's id"),
+        (ScopeKind.POD, ["a", "b"], "that pod's id"),
+        (ScopeKind.ALL, ["a"], "Only keys"),
+        (ScopeKind.READ_ONLY, ["a"], "Only keys"),
+    ],
+)
+def test_a_scope_names_what_it_is_for_and_nothing_else(kind: ScopeKind, ids: list[str], words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        checked_scope(kind, ids)
+
+
+def test_a_role_is_one_of_four() -> None:
+    assert checked_role(" Dev ") is Role.DEV
+    with pytest.raises(Invalid, match="basic, billing, dev, admin"):
+        checked_role("owner")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +157,13 @@ def test_the_operator_does_the_operators_work(operation: str) -> None:
         (INSIDE, "a", "other", False),
         (INSIDE, "b", "w", False),
         (ANONYMOUS, "a", "w", False),
+        (FOR_POD, "a", "w", True),
+        (FOR_POD, "a", "other", False),
+        (FOR_ENDPOINT, "a", "e", True),
+        (FOR_ENDPOINT, "b", "e", False),
+        (FOR_ENDPOINT, "a", "other", False),
+        (READ_ONLY, "a", "w", True),
+        (OPERATOR, "b", "w", True),
     ],
 )
 def test_what_is_somebody_elses_looks_like_missing(

@@ -8,6 +8,7 @@ from podd.domain.errors import Invalid
 from podd.domain.words import (
     MAX_ENV_VALUE,
     Port,
+    check_ports,
     checked_env,
     checked_image,
     checked_mount_path,
@@ -62,8 +63,9 @@ def test_a_wrong_port_is_named_in_the_error(text: str) -> None:
 
 def test_a_flood_of_ports_is_refused() -> None:
     with pytest.raises(Invalid, match=r"^ports: no more than 100"):
-        parse_ports(",".join(["22/tcp"] * 101))
-    assert len(parse_ports(",".join(f"{n}/tcp" for n in range(1, 101)))) == 100
+        check_ports(parse_ports(",".join(f"{n}/tcp" for n in range(1, 102))), 100)
+    check_ports(parse_ports(",".join(f"{n}/tcp" for n in range(1, 101))), 100)
+    assert len(parse_ports(",".join(["22/tcp"] * 101))) == 1
 
 
 Command = tuple[tuple[str, ...], tuple[str, ...]]

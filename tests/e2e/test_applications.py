@@ -23,7 +23,7 @@ import websockets.sync.client
 from websockets.typing import Origin
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.test_proxy import free_port
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 SPARSE = 2 * 2**30

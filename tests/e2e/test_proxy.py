@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shlex
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import NewDaemon
 from tests.e2e.daemon import Daemon
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 SIZE = 256 * 2**20
@@ -29,11 +29,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

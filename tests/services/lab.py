@@ -238,7 +238,7 @@ class Lab:
 
     def account(self, email: str) -> Caller:
         account, key, _ = self.do(accounts.create, OPERATOR, email, None, self.now)
-        return Caller(CallerKind.ACCOUNT, account_id=account.id, key_id=key.id)
+        return Caller(CallerKind.ACCOUNT, account_id=account.id, key_id=key.id, user_id=account.id)
 
     def events(self, subject: str) -> list[str]:
         return [event.kind for event in self.ask(events.of, subject)]
@@ -280,7 +280,9 @@ class Lab:
 
     def template(self, **values: Any) -> Template:
         wish = {"name": f"template {self.now}-{len(self.ask(templates.listed, self.caller))}", "image": IMAGE}
-        return self.do(templates.save, self.caller, None, {**wish, "serverless": True, **values}, self.now)
+        return self.do(
+            templates.save, self.podd, self.caller, None, {**wish, "serverless": True, **values}, self.now
+        )
 
     def endpoint(self, **wish: Any) -> Endpoint:
         """A new endpoint, by default on A6000s, with QUEUE_DELAY 4 s and no minimum."""

@@ -1,5 +1,6 @@
 """How many workers an endpoint has: from none to enough and back, never more than allowed or possible."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,10 @@ from podd.domain.errors import Unauthenticated
 from podd.domain.job import JobStatus
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Desired
-from podd.services import dispatch, endpoints, templates
+from podd.services import dispatch, endpoints, templates, workers
 from podd.services.dispatch import Refused
+from podd.services.timekeeping import Timekeeper
+from podd.store import gpus as gpu_rows
 from podd.store import workloads as rows
 from podd.store.db import Tx
 from tests.fakes import Behaviour
@@ -293,6 +296,54 @@ def test_a_worker_that_crashes_for_a_week_is_given_up(lab: Lab) -> None:
     assert states(lab, endpoint) == [UNHEALTHY]
 
 
+def test_an_endpoint_whose_workers_were_all_given_up_has_none_until_its_owner_changes_it(lab: Lab) -> None:
+    endpoint = lab.endpoint(workers_min=2, workers_max=2)
+    lab.settle()
+    first, second = lab.workers(endpoint)
+
+    def give_up(worker: Worker) -> None:
+        while not (found := next(w for w in lab.workers(endpoint) if w.id == worker.id)).gave_up:
+            crash(lab, found)
+            lab.pass_time(hours=200)
+            lab.settle()
+
+    give_up(first)
+    assert lab.see(endpoint).workers_max == 2
+    give_up(second)
+    seen = lab.see(endpoint)
+    assert (seen.workers_min, seen.workers_max) == (0, 0)
+    assert "lowered" in lab.events(endpoint.id)
+    assert states(lab, endpoint) == [UNHEALTHY] * 2
+    lab.change(endpoint, workers_min=1, workers_max=2)
+    lab.settle()
+    assert states(lab, endpoint) == [INITIALIZING]
+
+
+def test_many_workers_are_spread_over_the_gpu_pools_and_few_are_of_the_first(new_lab: NewLab) -> None:
+    lab = new_lab("aaaabbbb")
+    wish = {"gpu_ids": "AMPERE_48,ADA_24"}
+    few = lab.endpoint(workers_min=3, workers_max=4, **wish)
+    lab.settle()
+    assert held_types(lab, few) == {"NVIDIA RTX A6000": 3}
+    lab.do(endpoints.delete, lab.podd, lab.caller, few.id, lab.now)
+    many = lab.endpoint(workers_min=4, workers_max=5, **wish)
+    lab.settle()
+    assert held_types(lab, many) == {"NVIDIA RTX A6000": 2, "NVIDIA GeForce RTX 4090": 2}
+
+
+def test_spread_workers_take_what_there_is_room_for(new_lab: NewLab) -> None:
+    lab = new_lab("aaab")
+    endpoint = lab.endpoint(workers_min=4, workers_max=5, gpu_ids="AMPERE_48,ADA_24")
+    lab.settle()
+    assert held_types(lab, endpoint) == {"NVIDIA RTX A6000": 3, "NVIDIA GeForce RTX 4090": 1}
+
+
+def held_types(lab: Lab, endpoint: Any) -> dict[str, int]:
+    types = {gpu.uuid: gpu.type_id for gpu in lab.ask(gpu_rows.all_present)}
+    held = (uuid for worker in lab.workers(endpoint) for uuid in worker.workload.gpu_uuids)
+    return Counter(types[uuid] for uuid in held)
+
+
 def test_a_worker_that_was_well_for_weeks_is_not_given_up_for_one_crash(lab: Lab) -> None:
     endpoint = lab.endpoint(workers_min=1, workers_max=1)
     lab.settle()
@@ -345,7 +396,7 @@ def test_an_update_gives_an_unhealthy_worker_another_chance_at_once(lab: Lab) ->
     endpoint = lab.endpoint(workers_min=1, workers_max=1, template_id=template.id)
     lab.settle()
     crash(lab, lab.worker(endpoint))
-    lab.do(templates.save, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, {"env": {"FIXED": "1"}}, lab.now)
     lab.settle()
     assert states(lab, endpoint) == [INITIALIZING]
     assert lab.worker(endpoint).workload.needs.env == {"FIXED": "1"}
@@ -387,6 +438,23 @@ def test_a_container_that_never_asks_for_a_job_is_unhealthy(lab: Lab) -> None:
     sick = lab.worker(endpoint)
     assert sick.state is UNHEALTHY
     assert "did not ask for a job within 420 s" in sick.workload.reason
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_worker_that_starts_while_the_clock_jumps_has_its_time_to_ask_for_a_job(
+    lab: Lab, hours: int
+) -> None:
+    endpoint = lab.endpoint(workers_min=1, workers_max=1)
+    lab.settle()
+    keeper = Timekeeper(lab.podd)
+    lab.pass_time(seconds=20)
+    lab.run(keeper.tick())
+    lab.clock.jump(hours=hours)
+    for seconds, state in ((400, INITIALIZING), (1, UNHEALTHY)):
+        lab.pass_time(seconds=seconds)
+        lab.run(keeper.tick())
+        lab.settle()
+        assert states(lab, endpoint) == [state]
 
 
 @pytest.mark.parametrize(("wish", "seconds"), [("1000", 1000), ("0", 420), ("soon", 420), ("²", 420)])
@@ -706,3 +774,14 @@ def test_by_default_unused_endpoints_stay_as_they_are(lab: Lab) -> None:
     lab.pass_time(days=300)
     lab.settle()
     assert lab.see(endpoint).workers_max == 5
+
+
+def test_a_worker_of_a_load_balancing_endpoint_says_why_it_leaves_before_it_goes(lab: Lab) -> None:
+    endpoint = lab.endpoint(type="LB", workers_min=1, workers_max=1)
+    lab.settle()
+    worker = lab.worker(endpoint)
+    assert lab.do(workers.stop, lab.podd, worker, "idle for 5 s", lab.now)
+    seen = lab.worker(endpoint)
+    assert (seen.doors_closed, seen.leaving, seen.workload.desired) == (True, "idle for 5 s", Desired.RUNNING)
+    assert lab.do(workers.stop, lab.podd, seen, seen.leaving, lab.now)
+    assert lab.workers(endpoint) == []

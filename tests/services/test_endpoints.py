@@ -15,7 +15,7 @@ from tests.services.lab import IMAGE, RTX4090, Lab
 
 
 def save(lab: Lab, template: Template, **values: Any) -> Template:
-    return lab.do(templates.save, lab.caller, template.id, values, lab.now)
+    return lab.do(templates.save, lab.podd, lab.caller, template.id, values, lab.now)
 
 
 # Endpoints
@@ -61,7 +61,8 @@ def test_what_is_not_said_about_an_endpoint_stays_as_it_is(lab: Lab) -> None:
         ({"scaler": "REQUEST_COUNT"}, False),
         ({"execution_timeout_ms": 0}, False),
         ({"flash_boot": "FLASHBOOT"}, False),
-        ({"extras": {"locations": "EU"}}, False),
+        ({"data_center_ids": "EU"}, False),
+        ({"cuda_versions": "12.4", "min_cuda_version": "12.1"}, False),
         ({}, False),
     ],
 )

@@ -100,3 +100,32 @@ def test_either_a_pod_or_an_endpoint_can_be_named(lab: Lab) -> None:
     assert ask(lab.endpoint().id)[0] == "No job waits."
     with pytest.raises(NotFound, match="no pod and no endpoint"):
         ask("nobodysid12345")
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [
+        ({"data_center_ids": "EU-RO-1, US-KS-2"}, "data center EU-RO-1, US-KS-2 wanted, this is LOCAL-1"),
+        ({"cuda_versions": "11.8,12.8"}, "another CUDA version wanted, the driver here has 12.4"),
+        ({"min_cuda_version": "13.0"}, "another CUDA version wanted, the driver here has 12.4"),
+    ],
+)
+def test_an_endpoint_that_this_machine_does_not_fit_is_throttled_and_pushes_nobody_out(
+    lab: Lab, wish: dict[str, Any], reason: str
+) -> None:
+    other = lab.endpoint(workers_min=2)
+    endpoint = waiting(lab, workers_min=1, **wish)
+    lab.pass_time(seconds=60)
+    lab.settle()
+    assert (lab.workers(endpoint), lab.see(endpoint).throttled) == ([], 1)
+    assert len(lab.workers(other)) == 2
+    assert says(lab, endpoint, f"This machine does not fit: {reason}.")
+    lab.change(other, workers_min=0, workers_max=0)
+    lab.change(endpoint, data_center_ids="local-1", cuda_versions="12.4", min_cuda_version="")
+    lab.settle()
+    assert len(lab.workers(endpoint)) == 1
+
+
+def test_a_cuda_version_means_nothing_to_a_cpu_worker(lab: Lab) -> None:
+    endpoint = waiting(lab, gpu_ids="", instance_ids="cpu3c-2-4", min_cuda_version="13.0")
+    assert len(lab.workers(endpoint)) == 1

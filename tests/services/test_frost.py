@@ -190,7 +190,7 @@ def test_a_frozen_worker_that_the_endpoint_has_no_use_for_goes(lab: Lab, change:
 def test_a_frozen_worker_of_an_older_version_is_never_thawed(lab: Lab) -> None:
     template = lab.template()
     endpoint, worker = frozen_worker(lab, template_id=template.id)
-    lab.do(templates.save, lab.caller, template.id, {"env": {"NEW": "1"}}, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, {"env": {"NEW": "1"}}, lab.now)
     lab.submit(endpoint)
     lab.settle()
     assert lab.worker(endpoint).id != worker.id

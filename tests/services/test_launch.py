@@ -119,6 +119,35 @@ def test_a_worker_finds_where_jobs_come_from(lab: Lab) -> None:
     assert found["RUNPOD_GPU_SIZE"] == endpoint.gpu_ids
 
 
+def test_a_worker_finds_all_that_serverless_workers_find(new_lab: NewLab) -> None:
+    lab = new_lab("aaa")
+    template = lab.template(ports="22/tcp,80/http", env={"OWN": "1", "RUNPOD_ENDPOINT_ID": "forged"})
+    endpoint = lab.endpoint(template_id=template.id, workers_min=2, gpu_ids="AMPERE_48,ADA_24")
+    lab.scale()
+    worker, other = lab.workers(endpoint)
+    found, others = (dict(spec(lab, one.id).env) for one in (worker, other))
+    published = {port.container: port.host for port in worker.workload.published}
+    expected = {
+        "OWN": "1",
+        "RUNPOD_POD_ID": worker.id,
+        "RUNPOD_ENDPOINT_ID": endpoint.id,
+        "RUNPOD_AI_API_ID": endpoint.id,
+        "RUNPOD_GPU_COUNT": "1",
+        "RUNPOD_CPU_COUNT": str(worker.workload.needs.cpus),
+        "RUNPOD_MEM_GB": str(worker.workload.needs.memory // 1024),
+        "RUNPOD_GPU_SIZE": "AMPERE_48,ADA_24",
+        "RUNPOD_DC_ID": "LOCAL-1",
+        "RUNPOD_PUBLIC_IP": "127.0.0.1",
+        "RUNPOD_TCP_PORT_22": str(published[22]),
+    }
+    assert expected.items() <= found.items()
+    assert found["RUNPOD_POD_HOSTNAME"].startswith(f"{worker.id}-")
+    assert lab.podd.keys.pod_of(found["RUNPOD_API_KEY"]) == worker.id
+    secret = "RUNPOD_ENDPOINT_SECRET"
+    assert found[secret] == others[secret]
+    assert found[secret] not in (found["RUNPOD_AI_API_KEY"], worker_env(lab)[secret])
+
+
 def test_a_workers_key_is_another_one_for_each_container(lab: Lab) -> None:
     endpoint = lab.endpoint()
     worker = lab.ready_worker(endpoint)

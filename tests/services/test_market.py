@@ -2,7 +2,7 @@
 operator takes GPUs out of service. After each step the books are held against a slow, plain reading of the
 rule.
 
-`PODD_TEST_HISTORIES` is how many; a few dozen unless it says more.
+`PODD_TEST_HISTORIES` is how many; some hundred unless it says more.
 """
 
 import os
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,10 +24,12 @@ from podd.domain.workload import Desired
 from podd.services import gpus, pods
 from podd.services.gpus import Held
 from podd.store import workloads
+from podd.store.db import Reader, Tx
 from tests.services.lab import A6000, DOLLAR, RTX4090, Lab
 
 CENT = DOLLAR // 100
 MACHINE = "aaabb"
+MEMORY = Path("/dev/shm")
 PICK = st.integers(0, 4)
 BIDS = st.integers(50, 56) | st.integers(50, 56) | st.none()
 TYPES = st.sampled_from([(A6000,), (RTX4090,), (A6000, RTX4090), (RTX4090, A6000)])
@@ -54,16 +57,28 @@ class Market:
         self.lab = lab
         self.pods: list[Pod] = []
         self.since: dict[str, int] = {}
+        self.books: list[Pod] = []
+        self.held: list[Held] = []
 
     def clear(self) -> None:
-        for pod in self.pods:
-            self.lab.do(workloads.delete, pod.id)
+        self.lab.do(self._forget_all)
         self.pods = []
-        for held in self.gpus():
-            self.lab.do(gpus.give_back, OPERATOR, held.gpu.uuid, self.lab.now)
+        self.look()
 
-    def gpus(self) -> list[Held]:
-        return self.lab.ask(gpus.listed, OPERATOR)
+    def _forget_all(self, tx: Tx) -> None:
+        for pod in self.pods:
+            workloads.delete(tx, pod.id)
+        for held in self.held:
+            if not held.gpu.usable:
+                gpus.give_back(tx, OPERATOR, held.gpu.uuid, self.lab.now)
+        tx.run("DELETE FROM events")
+
+    def look(self) -> None:
+        """What everybody holds now."""
+        self.held, self.books = self.lab.ask(self._look)
+
+    def _look(self, db: Reader) -> tuple[list[Held], list[Pod]]:
+        return gpus.listed(db, OPERATOR), pods.listed(db, self.lab.caller)
 
     def play(self, step: tuple[object, ...]) -> None:
         self.lab.pass_time(seconds=1)
@@ -82,7 +97,7 @@ class Market:
         """What somebody does to one of the pods, or (fail) what befalls it."""
         if not self.pods:
             return
-        pod = self.lab.look(self.pods[pick % len(self.pods)])
+        pod = self.now(self.pods[pick % len(self.pods)])
         match verb:
             case "resume":
                 self.resume(pod, count)
@@ -94,6 +109,10 @@ class Market:
             case _ if pod.workload.desired is Desired.RUNNING:
                 reason = "It never started."
                 self.lab.do(pods.give_up, self.lab.podd, pod.workload, reason, self.lab.now)
+        self.look()
+
+    def now(self, pod: Pod) -> Pod:
+        return next(one for one in self.books if one.id == pod.id)
 
     def create(self, bid: int | None, count: int, types: tuple[str, ...]) -> None:
         nano = bid and bid * CENT
@@ -111,7 +130,7 @@ class Market:
             self.placed(lambda: self.lab.resume(pod, gpu_count=count), pod.bid, wanted, (pod.gpu_type_id,))
 
     def operate(self, verb: str, uuid: str) -> None:
-        before = self.gpus()
+        before = self.held
         lab, now = self.lab, self.lab.now
         match verb:
             case "cordon":
@@ -122,7 +141,8 @@ class Market:
                 lab.do(gpus.drain, lab.podd, OPERATOR, uuid, verb == "force", now)
             case _:
                 lab.do(gpus.note_fault, lab.podd, GpuFault((uuid,), "Xid", verb == "fault"), now)
-        gone = holders(before) - holders(self.gpus())
+        self.look()
+        gone = holders(before) - holders(self.held)
         for held in before:
             if held.holder and held.holder.id in gone:
                 assert verb == "force" or (verb == "drain" and held.bid is not None)
@@ -130,16 +150,18 @@ class Market:
     # What must hold
 
     def placed(self, act: Callable[[], Pod], bid: int | None, count: int, types: tuple[str, ...]) -> None:
-        before = self.gpus()
+        before = self.held
         try:
             pod = act()
         except NoCapacity as refused:
-            assert self.gpus() == before
+            self.look()
+            assert self.held == before
             if "GB of memory" not in refused.short and "Memory" not in refused.short:
                 assert not any(self.fits(before, type_id, bid, count) for type_id in types)
             return
-        gone = holders(before) - holders(self.gpus())
-        given = {held.gpu.uuid for held in self.gpus() if held.holder and held.holder.id == pod.id}
+        self.look()
+        gone = holders(before) - holders(self.held)
+        given = {held.gpu.uuid for held in self.held if held.holder and held.holder.id == pod.id}
         assert len(given) == count
         assert given <= {held.gpu.uuid for held in before if held.gpu.usable}
         if gone:
@@ -170,13 +192,13 @@ class Market:
         return False
 
     def check_books(self) -> None:
-        books = self.lab.ask(pods.listed, self.lab.caller)
-        for pod in books:
+        for pod in self.books:
             running = pod.workload.desired is Desired.RUNNING
             assert len(pod.workload.gpus) == (pod.gpu_count if running else 0)
-        claimed = [uuid for pod in books for uuid in pod.workload.gpu_uuids]
+        claimed = [uuid for pod in self.books for uuid in pod.workload.gpu_uuids]
         assert len(claimed) == len(set(claimed)) <= len(MACHINE)
-        promised = sum(w.needs.memory for w in self.lab.workloads() if w.desired is Desired.RUNNING)
+        should_run = [pod.workload for pod in self.books if pod.workload.desired is Desired.RUNNING]
+        promised = sum(workload.needs.memory for workload in should_run)
         assert promised <= self.lab.host.memory
 
 
@@ -189,14 +211,18 @@ def free(found: list[Held], type_id: str) -> list[Held]:
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    lab = Lab(Path(tmp_path_factory.mktemp("market")), MACHINE)
-    yield Market(lab)
-    lab.close()
+def market() -> Iterator[Market]:
+    """In memory, where a commit takes no time, and without meters."""
+    in_memory = str(MEMORY) if MEMORY.is_dir() else None
+    with TemporaryDirectory(prefix="podd-market-", dir=in_memory) as directory:
+        lab = Lab(Path(directory), MACHINE)
+        lab.podd.store.last_step = None
+        yield Market(lab)
+        lab.close()
 
 
 @settings(
-    max_examples=int(os.environ.get("PODD_TEST_HISTORIES", "60")),
+    max_examples=int(os.environ.get("PODD_TEST_HISTORIES", "120")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(crowd=CROWD, steps=st.lists(STEP, min_size=3, max_size=10))

@@ -6,6 +6,7 @@ from podd.domain.account import Caller
 from podd.domain.pod import Pod
 from podd.ports import EngineError
 from podd.services import registries
+from podd.services.timekeeping import Timekeeper
 from tests.services.lab import IMAGE, Lab
 
 
@@ -98,6 +99,20 @@ def test_a_pull_that_fails_does_not_make_the_name_private(lab: Lab) -> None:
     assert "cannot be had" in ends_up(lab, pod(lab, lab.caller, wrong))
     lab.engine.images.add(IMAGE)
     assert ends_up(lab, pod(lab, lab.account("eve@example.org"))) == "running"
+
+
+def test_a_clock_that_jumps_gives_up_no_start_before_its_time(lab: Lab) -> None:
+    lab.engine.images.clear()
+    waiting = lab.pod()
+    for _ in range(3):
+        lab.engine.fail_next("pull", EngineError("The registry is away."))
+    lab.settle()
+    keeper = Timekeeper(lab.podd)
+    lab.clock.jump(hours=2)
+    lab.run(keeper.tick())
+    lab.settle()
+    assert lab.look(waiting).workload.desired == "RUNNING"
+    assert lab.claims() != {}
 
 
 def test_a_pod_whose_registry_stays_away_gives_its_gpus_back(lab: Lab) -> None:

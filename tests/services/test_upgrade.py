@@ -59,7 +59,7 @@ def upgraded(lab: Lab) -> Caller:
             )
     lab.engine.calls.clear()
     lab.restart()
-    lab.caller = Caller(CallerKind.ACCOUNT, account_id=OWNER, key_id="x7i34bf1dd0y0n")
+    lab.caller = Caller(CallerKind.ACCOUNT, account_id=OWNER, key_id="x7i34bf1dd0y0n", user_id=OWNER)
     return lab.caller
 
 
@@ -143,3 +143,19 @@ def test_what_ran_is_charged_from_the_upgrade_on(lab: Lab, hours: int) -> None:
     lab.run(billing.tick(lab.podd))
     spent = lab.ask(ledger.spent, OWNER, 0, lab.now * 2, [POD_GPU])
     assert sum(one.amount for one in spent) == (2 * 490_000_000 + 400_000_000) * hours
+
+
+def test_where_workers_may_run_moves_from_what_was_only_kept(tmp_path: Path) -> None:
+    path = first_release(tmp_path / "podd.sqlite3")
+    kept = [
+        '{"locations": "EU-RO-1,LOCAL-1", "allowedCudaVersions": "12.4", "workersPFBTarget": 1}',
+        '{"allowedCudaVersions": ["12.4", "12.5"], "minCudaVersion": "12.1"}',
+    ]
+    with closing(sqlite3.connect(path)) as db, db:
+        for endpoint_id, extras in zip((ENDPOINT, WITHOUT_WORKERS), kept, strict=True):
+            db.execute("UPDATE endpoints SET extras_json = ? WHERE id = ?", (extras, endpoint_id))
+    Store(path).close()
+    names = ("data_center_ids", "cuda_versions", "min_cuda_version", "extras_json")
+    found = {row["id"]: tuple(row[name] for name in names) for row in rows(path)["endpoints"]}
+    assert found[ENDPOINT] == ("EU-RO-1,LOCAL-1", "12.4", "", '{"workersPFBTarget":1}')
+    assert found[WITHOUT_WORKERS] == ("", "12.4,12.5", "12.1", "{}")

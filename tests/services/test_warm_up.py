@@ -41,7 +41,7 @@ def test_a_release_fetches_the_new_image_with_the_templates_credential(lab: Lab)
     endpoint = lab.endpoint(template_id=template.id)
     lab.settle()
     changed = {"image": OTHER, "registry_auth_id": login.id}
-    lab.do(templates.save, lab.caller, template.id, changed, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, changed, lab.now)
     assert not lab.see(endpoint).image_ready
     lab.settle()
     assert lab.see(endpoint).image_ready
@@ -69,7 +69,7 @@ def test_a_change_of_the_image_is_looked_at_at_once_whatever_was_before(lab: Lab
     template = lab.template(image=OTHER)
     endpoint = lab.endpoint(template_id=template.id)
     lab.settle()
-    lab.do(templates.save, lab.caller, template.id, {"image": IMAGE}, lab.now)
+    lab.do(templates.save, lab.podd, lab.caller, template.id, {"image": IMAGE}, lab.now)
     lab.settle()
     assert lab.see(endpoint).image_ready
 

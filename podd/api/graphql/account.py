@@ -3,13 +3,14 @@
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
-from podd.api.graphql import billing, catalogue, endpoints, inputs, pods, templates, volumes
+from podd.api.graphql import billing, catalogue, endpoints, inputs, keys, pods, templates, volumes
 from podd.api.graphql.roots import Input, mutation, query
 from podd.api.graphql.views import View
 from podd.api.graphql.views import account as views
 from podd.api.shown import dollars
-from podd.domain.account import Account, CallerKind
-from podd.services import accounts, credit, registries, secrets
+from podd.domain.account import Account, CallerKind, require
+from podd.domain.billing import COMPUTE, NETWORK_VOLUME, POD_DISK, POD_VOLUME
+from podd.services import accounts, credit, registries, secrets, teams
 from podd.services import billing as charges
 from podd.store.db import Tx
 
@@ -19,7 +20,7 @@ async def myself(_root: object, info: GraphQLResolveInfo) -> View | None:
     context: Call = info.context
     if context.caller.kind is CallerKind.ANONYMOUS:
         return None
-    return _show(context, await context.read(accounts.own, context.caller))
+    return show(context, await context.read(accounts.own, context.caller))
 
 
 @mutation.field("updateUserSettings")
@@ -32,7 +33,7 @@ async def update_user_settings(_root: object, info: GraphQLResolveInfo, input: I
             accounts.set_ssh_keys(tx, context.caller, data["pubKey"])
         return accounts.change_extras(tx, context.caller, inputs.account_extras(data))
 
-    return _show(context, await context.write(update))
+    return show(context, await context.write(update))
 
 
 # Registry credentials
@@ -100,10 +101,8 @@ async def secret_delete(_root: object, info: GraphQLResolveInfo, id: str | None 
     await context.write(secrets.delete, context.caller, id or "")
 
 
-# Private
-
-
-def _show(context: Call, account: Account) -> View:
+def show(context: Call, account: Account) -> View:
+    """The account with what it has."""
     settings = context.podd.settings
     return {
         **views.user_view(account),
@@ -114,16 +113,23 @@ def _show(context: Call, account: Account) -> View:
         "networkVolumes": volumes.mine,
         "containerRegistryCreds": _my_registry_credentials,
         "secrets": _my_secrets,
-        "apiKeys": _my_keys,
+        "apiKeys": keys.mine,
+        "teamMembers": _my_members,
+        "teamInvitations": _my_invitations,
+        "teamMemberships": _my_memberships,
         "datacenters": catalogue.data_centers,
         "billing": billing.mine,
         "clientBalance": _my_balance,
         "clientLifetimeSpend": _my_lifetime_spending,
         "underBalance": _am_i_under_balance,
         "currentSpendPerHr": _my_spending,
-        "spendLimit": dollars(settings.billing.spending_limit_hour),
+        "spendDetails": _my_spending_by_kind,
+        "spendLimit": _my_spending_limit,
         "maxServerlessConcurrency": settings.limits.workers_quota,
     }
+
+
+# Private
 
 
 async def _my_registry_credentials(info: GraphQLResolveInfo) -> list[View]:
@@ -138,28 +144,62 @@ async def _my_secrets(info: GraphQLResolveInfo) -> list[View]:
     return [views.secret_view(secret) for secret in await context.read(secrets.listed, context.caller)]
 
 
-async def _my_keys(info: GraphQLResolveInfo) -> list[View]:
+async def _my_members(info: GraphQLResolveInfo) -> list[View]:
     context: Call = info.context
-    return [views.key_view(key) for key in await context.read(accounts.keys_of, context.caller)]
+    return [views.member_view(member) for member in await context.read(teams.members, context.caller)]
+
+
+async def _my_invitations(info: GraphQLResolveInfo) -> list[View]:
+    context: Call = info.context
+    found = await context.read(teams.invitations, context.caller, "", context.now)
+    return [views.invitation_view(invitation) for invitation in found]
+
+
+async def _my_memberships(info: GraphQLResolveInfo) -> list[View]:
+    context: Call = info.context
+    found = await context.read(teams.memberships, context.caller)
+    return [views.membership_view(membership) for membership in found]
 
 
 async def _my_balance(info: GraphQLResolveInfo) -> float:
-    context: Call = info.context
+    context = _who_sees_money(info)
     return dollars(await context.read(credit.balance, context.caller.account_id))
 
 
 async def _my_lifetime_spending(info: GraphQLResolveInfo) -> float:
-    context: Call = info.context
+    context = _who_sees_money(info)
     return dollars(await context.read(credit.lifetime_spending, context.caller.account_id))
 
 
 async def _am_i_under_balance(info: GraphQLResolveInfo) -> bool:
     """Only where accounts have to pay in advance."""
-    context: Call = info.context
+    context = _who_sees_money(info)
     enforced = context.podd.settings.billing.mode == "enforce"
     return enforced and await context.read(credit.balance, context.caller.account_id) <= 0
 
 
 async def _my_spending(info: GraphQLResolveInfo) -> float:
-    context: Call = info.context
+    context = _who_sees_money(info)
     return dollars(await context.read(charges.hourly, context.caller.account_id))
+
+
+async def _my_spending_by_kind(info: GraphQLResolveInfo) -> View:
+    context = _who_sees_money(info)
+    spent = await context.read(charges.hourly_by_item, context.caller.account_id)
+    kinds = {
+        "gpuComputePerHour": COMPUTE,
+        "localStoragePerHour": (POD_DISK, POD_VOLUME),
+        "networkStoragePerHour": (NETWORK_VOLUME,),
+    }
+    return {kind: dollars(sum(spent.get(item, 0) for item in items)) for kind, items in kinds.items()}
+
+
+def _my_spending_limit(info: GraphQLResolveInfo) -> float:
+    return dollars(_who_sees_money(info).podd.settings.billing.spending_limit_hour)
+
+
+def _who_sees_money(info: GraphQLResolveInfo) -> Call:
+    """The call, if its sender may see what the account has and spends. Raises Forbidden."""
+    context: Call = info.context
+    require(context.caller, "billing.read")
+    return context

@@ -1,10 +1,12 @@
 """Serverless endpoints."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from graphql import GraphQLResolveInfo
 
 from podd.api.context import Call
+from podd.api.crew import worker_counts
 from podd.api.graphql import inputs, pods
 from podd.api.graphql.at_rest import Shown
 from podd.api.graphql.roots import Input, mutation
@@ -12,14 +14,16 @@ from podd.api.graphql.views import View
 from podd.api.graphql.views.pod import as_pod
 from podd.api.graphql.views.serverless import endpoint_view
 from podd.api.graphql.volumes import show_volume
+from podd.api.shown import instant
 from podd.domain import account as who
 from podd.domain.account import Caller
 from podd.domain.endpoint import Endpoint, EndpointChange
 from podd.domain.errors import NotFound
-from podd.services import endpoints, inline
+from podd.domain.measure import HOUR, Measure
+from podd.services import endpoints, explain_endpoint, inline
+from podd.store import measures, workloads
 from podd.store import templates as template_rows
 from podd.store import volumes as volume_rows
-from podd.store import workloads
 from podd.store.db import Reader, Tx
 
 
@@ -96,7 +100,7 @@ async def _show(context: Call, endpoint: Endpoint) -> View:
 
 
 def _show_endpoints(db: Reader, context: Call, found: list[Endpoint]) -> list[View]:
-    return [{**_view(db, context, endpoint), "pods": _crew(endpoint)} for endpoint in found]
+    return [{**_view(db, context, endpoint), **_asked_for(endpoint), "builds": []} for endpoint in found]
 
 
 def _view(db: Reader, context: Call, endpoint: Endpoint) -> View:
@@ -110,16 +114,49 @@ def _view(db: Reader, context: Call, endpoint: Endpoint) -> View:
     )
 
 
-def _crew(endpoint: Endpoint) -> Callable[[GraphQLResolveInfo], Awaitable[list[Shown]]]:
-    """The endpoint's workers, read as pods: their state, and why one is not running."""
+def _asked_for(endpoint: Endpoint) -> dict[str, Callable[..., Awaitable[Any]]]:
+    """What takes time, as functions that are called when the field was asked for."""
+    return {
+        # Its workers, read as pods: their state, and why one is not running.
+        "pods": _later(lambda db, context, _: _show_workers(db, context, endpoint)),
+        "explanation": _later(
+            lambda db, context, _: explain_endpoint.while_waiting(db, context.podd, endpoint, context.now)
+        ),
+        "workerState": _later(lambda db, context, _: _worker_state(db, context, endpoint)),
+        "webhookRequests": _later(lambda db, _, input: _webhook_requests(db, endpoint, input)),
+    }
 
-    async def show(info: GraphQLResolveInfo) -> list[Shown]:
+
+def _later(show: Callable[[Reader, Call, Input], Any]) -> Callable[..., Awaitable[Any]]:
+    async def ask(info: GraphQLResolveInfo, input: Input | None = None) -> Any:
         context: Call = info.context
-        return await context.read(_show_workers, context, endpoint)
+        return await context.read(show, context, input or {})
 
-    return show
+    return ask
+
+
+def _worker_state(db: Reader, context: Call, endpoint: Endpoint) -> list[View]:
+    """As it is now: podd keeps what happened to workers, not how many there were."""
+    crew = context.podd.traffic.seen(workloads.workers_of(db, endpoint.id))
+    count = worker_counts(endpoint, crew)
+    return [{"time": instant(context.now), "initialized": count["ready"] + count["running"], **count}]
+
+
+# Hours in a step; what is counted is counted by the hour.
+_STEPS = {"LIVE": 1, "HOURLY": 1, "DAILY": 24, "WEEKLY": 7 * 24, "MONTHLY": 30 * 24}
+
+
+def _webhook_requests(db: Reader, endpoint: Endpoint, input: Input) -> list[View]:
+    """Answers to webhooks, step by step, oldest first: how many were taken, how many were not."""
+    step = _STEPS[input.get("granularity") or "HOURLY"]
+    told = (Measure.WEBHOOK_SENT, Measure.WEBHOOK_FAILED)
+    found = measures.by_step(db, endpoint.id, told, step)
+    return [
+        {"time": instant(hour * HOUR), "responses": [numbers[kind] for kind in told]}
+        for hour, numbers in found.items()
+    ]
 
 
 def _show_workers(db: Reader, context: Call, endpoint: Endpoint) -> list[Shown]:
-    crew = workloads.workers_of(db, endpoint.id)
-    return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in crew])
+    found = workloads.workers_of(db, endpoint.id)
+    return pods.show_pods(db, context, [as_pod(worker, endpoint.name) for worker in found])

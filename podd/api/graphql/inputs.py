@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podd.domain.catalogue import Catalogue
-from podd.domain.endpoint import EndpointChange, the_one_volume
+from podd.domain.endpoint import EndpointChange, the_one_model, the_one_volume
 from podd.domain.errors import OUT_OF_STOCK, Invalid, NoCapacity, NotAvailable
 from podd.domain.pod import PodChange, PodRequest
 
@@ -150,8 +150,8 @@ def template_values(data: Input, known_extras: Input) -> Input:
     return {**values, "extras": {**known_extras, **extras}}
 
 
-_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId modelReferences".split()
-_ENDPOINT_EXTRAS = "locations allowedCudaVersions minCudaVersion workersPFBTarget compliance".split()
+_ENDPOINT_LATER = "hubReleaseId flashEnvironmentId".split()
+_ENDPOINT_EXTRAS = "workersPFBTarget compliance".split()
 
 
 # What saveEndpoint sets when it is left out, on a change too: clients know, and send what they want kept.
@@ -178,6 +178,10 @@ def endpoint_change(data: Input) -> EndpointChange:
         instance_ids=",".join(id for id in data.get("instanceIds") or () if id) or None,
         compute_type=data.get("computeType"),
         network_volume_id=_endpoint_volume(data),
+        data_center_ids=data.get("locations"),
+        cuda_versions=data.get("allowedCudaVersions"),
+        min_cuda_version=data.get("minCudaVersion"),
+        model=None if (models := data.get("modelReferences")) is None else the_one_model(models),
         idle_timeout_s=data.get("idleTimeout"),
         scaler=data.get("scalerType"),
         scaler_value=data.get("scalerValue"),

@@ -6,10 +6,9 @@ from typing import Any
 from ariadne import MutationType, QueryType, ScalarType, make_executable_schema
 from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 
+from podd.api.access import check_field
 from podd.api.graphql.inputs import instant_of
-from podd.domain.account import CallerKind
 from podd.domain.endpoint import FLASH_BOOT
-from podd.domain.errors import Unauthenticated
 
 _date_time = ScalarType("DateTime")
 _port = ScalarType("Port")
@@ -59,19 +58,14 @@ def serialize_void(value: object) -> None:  # noqa: ARG001 - nothing is what it 
     return None
 
 
-OPEN_MUTATIONS = {"createFlashAuthRequest"}
-"""The way to get a key needs none."""
-
-
 def build(query: QueryType, mutation: MutationType) -> GraphQLSchema:
     text = resources.files("podd.api.graphql").joinpath("schema.graphql").read_text()
     schema = make_executable_schema(text, query, mutation, _date_time, _port, _flash_boot, _void, _float)
     for root in (schema.query_type, schema.mutation_type):
         assert isinstance(root, GraphQLObjectType)
         _check_complete(root)
-    for name, field in schema.mutation_type.fields.items():
-        if name not in OPEN_MUTATIONS:
-            field.resolve = _known_callers_only(field.resolve)
+        for name, field in root.fields.items():
+            field.resolve = _guarded(name, field.resolve)
     return schema
 
 
@@ -80,12 +74,11 @@ def _check_complete(root: GraphQLObjectType) -> None:
     assert not missing, f"operations without a resolver: {missing}"
 
 
-def _known_callers_only(resolve: Any) -> Any:
-    """The resolver, for who shows a key. What may be done with it is decided by the verb."""
+def _guarded(name: str, resolve: Any) -> Any:
+    """The resolver, for who may do that at all. What it may be done to is decided by the verb."""
 
     def guarded(root: object, info: GraphQLResolveInfo, **arguments: object) -> Any:
-        if info.context.caller.kind is CallerKind.ANONYMOUS:
-            raise Unauthenticated("Unauthorized")
+        check_field(info.context.caller, name)
         return resolve(root, info, **arguments)
 
     return guarded

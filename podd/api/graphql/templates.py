@@ -23,7 +23,9 @@ async def save_template(_root: object, info: GraphQLResolveInfo, input: Input | 
         template_id = data.get("id") or None
         known = templates.own(tx, context.caller, template_id).extras if template_id else {}
         values = inputs.template_values(data, known)
-        return template_view(templates.save(tx, context.caller, template_id, values, context.now))
+        return template_view(
+            templates.save(tx, context.podd, context.caller, template_id, values, context.now)
+        )
 
     return await context.write(save)
 

@@ -126,6 +126,9 @@ def endpoint_change(
         instance_ids=_instance_ids(wish, catalogue, before),
         compute_type=wish.computeType if isinstance(wish, wire.EndpointCreateInput) else None,
         network_volume_id=_endpoint_volume(wish),
+        data_center_ids=_joined(wish.dataCenterIds),
+        cuda_versions=_joined(wish.allowedCudaVersions),
+        min_cuda_version=wish.minCudaVersion,
         idle_timeout_s=wish.idleTimeout,
         scaler=wish.scalerType,
         scaler_value=wish.scalerValue,
@@ -133,7 +136,6 @@ def endpoint_change(
         workers_max=wish.workersMax,
         execution_timeout_ms=default_timeout if wish.executionTimeoutMs == 0 else wish.executionTimeoutMs,
         flash_boot=flashboot,
-        extras=_endpoint_extras(wish),
     )
 
 
@@ -211,19 +213,11 @@ def _no_flavour(id: str, catalogue: Catalogue) -> NoReturn:
     raise Invalid(f"cpuFlavorIds: there is no CPU flavor {id!r}; known are {known}.")
 
 
+def _joined(words: Sequence[str] | None) -> str | None:
+    return None if words is None else ",".join(words)
+
+
 def _endpoint_volume(wish: wire.EndpointUpdateInput) -> str | None:
     if wish.networkVolumeId is None and wish.networkVolumeIds is None:
         return None
     return the_one_volume([wish.networkVolumeId or "", *(wish.networkVolumeIds or ())])
-
-
-def _endpoint_extras(wish: wire.EndpointUpdateInput) -> dict[str, Any]:
-    """Kept in the form GraphQL shows them in."""
-    extras: dict[str, Any] = {}
-    if wish.dataCenterIds is not None:
-        extras["locations"] = ",".join(wish.dataCenterIds)
-    if wish.allowedCudaVersions is not None:
-        extras["allowedCudaVersions"] = ",".join(wish.allowedCudaVersions)
-    if wish.minCudaVersion is not None:
-        extras["minCudaVersion"] = wish.minCudaVersion
-    return extras

@@ -29,7 +29,9 @@ async def create(
 ) -> wire.Template:
     """Save a template."""
     values = new_template_values(data or wire.TemplateCreateInput())
-    return _view(call, await call.write(templates.save, call.caller, None, values, call.api.now))
+    return _view(
+        call, await call.write(templates.save, call.api.podd, call.caller, None, values, call.api.now)
+    )
 
 
 @get(ALL, operation_id="ListTemplates", responses=errors())
@@ -97,7 +99,9 @@ async def _change(call: Call, template_id: str, data: wire.TemplateUpdateInput |
         before = templates.own(tx, call.caller, template_id)
         values = template_values(wish, before.args)
         extras = {**before.extras, **template_extras(wish)}
-        return templates.save(tx, call.caller, template_id, {**values, "extras": extras}, call.api.now)
+        return templates.save(
+            tx, call.api.podd, call.caller, template_id, {**values, "extras": extras}, call.api.now
+        )
 
     return _view(call, await call.write(change))
 

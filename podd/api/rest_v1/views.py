@@ -14,7 +14,7 @@ from podd.domain.endpoint import Endpoint
 from podd.domain.pod import Pod
 from podd.domain.template import Template
 from podd.domain.volume import NetworkVolume
-from podd.domain.words import parse_command
+from podd.domain.words import comma_list, parse_command
 from podd.domain.worker import Worker
 from podd.domain.workload import Phase, Workload
 from podd.services.platform import Platform
@@ -137,7 +137,6 @@ def endpoint_view(
     db: Reader, podd: Platform, endpoint: Endpoint, *, include_template: bool = False
 ) -> wire.Endpoint:
     template = templates.get(db, endpoint.template_id)
-    extras = endpoint.extras
     known = podd.catalogue.with_gpus(gpus.all_present(db))
     view = wire.Endpoint(
         id=endpoint.id,
@@ -149,11 +148,11 @@ def endpoint_view(
         computeType="CPU" if endpoint.on_cpus else "GPU",
         gpuTypeIds=list(known.parse_gpu_ids(endpoint.gpu_ids)) if endpoint.gpu_ids else [],
         gpuCount=endpoint.gpu_count,
-        instanceIds=words(endpoint.instance_ids),
-        allowedCudaVersions=words(extras.get("allowedCudaVersions")),
-        dataCenterIds=words(extras.get("locations")) or [podd.settings.machine.data_center_id],
+        instanceIds=comma_list(endpoint.instance_ids),
+        allowedCudaVersions=comma_list(endpoint.cuda_versions),
+        dataCenterIds=comma_list(endpoint.data_center_ids) or [podd.settings.machine.data_center_id],
         networkVolumeId=endpoint.network_volume_id,
-        networkVolumeIds=words(endpoint.network_volume_id),
+        networkVolumeIds=comma_list(endpoint.network_volume_id),
         workersMin=endpoint.workers_min,
         workersMax=endpoint.workers_max,
         idleTimeout=endpoint.idle_timeout_s,
@@ -163,8 +162,8 @@ def endpoint_view(
         flashboot=endpoint.flash_boot != "OFF",
         env=template.env if template else {},
     )
-    if extras.get("minCudaVersion"):
-        view.minCudaVersion = str(extras["minCudaVersion"])
+    if endpoint.min_cuda_version:
+        view.minCudaVersion = endpoint.min_cuda_version
     if include_template and template:
         view.template = template_view(template, endpoint.account_id)
     return view
@@ -205,13 +204,7 @@ def volume_view(volume: NetworkVolume, podd: Platform) -> wire.NetworkVolume:
 
 
 def ports_list(ports: str) -> list[str]:
-    return words(ports)
-
-
-def words(text: object) -> list[str]:
-    """What other surfaces keep as a comma list."""
-    parts = text if isinstance(text, list) else str(text or "").split(",")
-    return [word for part in parts if (word := str(part).strip())]
+    return comma_list(ports)
 
 
 # Private

@@ -7,7 +7,8 @@ from podd.api.shown import instant, uptime
 from podd.domain.endpoint import Endpoint
 from podd.domain.worker import Worker, WorkerState
 from podd.domain.workload import Phase
-from podd.store import gpus, releases, workloads
+from podd.services import explain_endpoint
+from podd.store import gpus, releases, templates, workloads
 from podd.store.db import Reader
 from podd.store.releases import Release
 from podd.wire import rest_v2 as wire
@@ -19,7 +20,7 @@ def workers_view(db: Reader, api: Api, endpoint: Endpoint) -> wire.ListEndpointW
     count = Counter(worker.shown_state for worker in crew)
     throttled = endpoint.throttled
     return wire.ListEndpointWorkersResponse(
-        workers=[_worker(api, endpoint, worker, types) for worker in crew],
+        workers=[_worker(api, endpoint, worker, types) for worker in crew] + _wanted(db, api, endpoint),
         summary=wire.WorkerSummary(
             running=count[WorkerState.RUNNING],
             idle=count[WorkerState.IDLE],
@@ -70,8 +71,34 @@ def _worker(api: Api, endpoint: Endpoint, worker: Worker, types: dict[str, str])
             "data_center_id": api.podd.settings.machine.data_center_id,
             "started_at": instant(workload.started_at) if runs else None,
             "uptime_seconds": uptime(workload, api.now) if runs else None,
+            "reason": worker.leaving or workload.reason or workload.trouble or None,
         }
     )
+
+
+def _wanted(db: Reader, api: Api, endpoint: Endpoint) -> list[wire.Worker]:
+    """The workers that there is no room for. They are none yet, so their ids only tell them apart."""
+    if not endpoint.throttled:
+        return []
+    template = templates.get(db, endpoint.template_id)
+    assert template is not None, "endpoints keep their template from being deleted"
+    reason = explain_endpoint.shortage(db, api.podd, endpoint)
+    return [
+        wire.Worker(
+            id=f"{endpoint.id}-throttled-{number}",
+            status="THROTTLED",
+            version=endpoint.version,
+            is_stale=False,
+            image=template.image,
+            gpu_type_id=None,
+            gpu_count=endpoint.gpu_count,
+            data_center_id=api.podd.settings.machine.data_center_id,
+            started_at=None,
+            uptime_seconds=None,
+            reason=reason,
+        )
+        for number in range(1, endpoint.throttled + 1)
+    ]
 
 
 def _release(endpoint: Endpoint, release: Release, crew: Counter[int]) -> wire.Release:

@@ -48,8 +48,9 @@ def created(tx: Tx, api: Api, caller: Caller, wish: wire.CreateEndpointRequest) 
         idle_timeout_s=workers.idle_timeout or IDLE_TIMEOUT,
         execution_timeout_ms=TIMEOUT_MS if wish.timeout is None else wish.timeout,
         flash_boot=wish.flashboot,
+        **_places(wish, api.podd),
         **_scaling(wish.scaling),
-        extras=_extras(wish, api.podd),
+        extras=_extras(wish),
     )
     return inline.save(tx, api.podd, caller, None, change, values, api.now)
 
@@ -76,8 +77,9 @@ def updated(tx: Tx, api: Api, caller: Caller, endpoint_id: str, wish: wire.Updat
         idle_timeout_s=workers.idle_timeout,
         execution_timeout_ms=wish.timeout,
         flash_boot=wish.flashboot,
+        **_places(wish, api.podd),
         **_scaling(wish.scaling),
-        extras=_extras(wish, api.podd),
+        extras=_extras(wish),
     )
     values = _changed_values(tx, before, template, wish)
     if values:
@@ -170,20 +172,25 @@ def _scaling(scaling: wire.QueueDelayScaling | wire.RequestCountScaling | None) 
     return {"scaler": scaling.type, "scaler_value": scaling.request_count}
 
 
-def _extras(wish: Wish, podd: Platform) -> dict[str, Any]:
-    """What is stored and read back: the CUDA wishes, and data centers as the other surfaces keep them."""
-    extras: dict[str, Any] = {}
+def _places(wish: Wish, podd: Platform) -> dict[str, Any]:
+    """Where workers may run: CUDA versions and data centers. Raises Invalid, NoCapacity."""
+    places: dict[str, Any] = {}
     if wish.gpu is not None:
         one_cuda_wish(wish.gpu.allowed_cuda_versions, wish.gpu.min_cuda_version)
         if wish.gpu.allowed_cuda_versions is not None:
-            extras["allowedCudaVersions"] = ",".join(wish.gpu.allowed_cuda_versions)
+            places["cuda_versions"] = ",".join(wish.gpu.allowed_cuda_versions)
         if wish.gpu.min_cuda_version is not None:
-            extras["minCudaVersion"] = wish.gpu.min_cuda_version
+            places["min_cuda_version"] = wish.gpu.min_cuda_version
     if wish.data_center_ids is not None:
         wanted = [centre.upper() for centre in wish.data_center_ids]
         if wanted and podd.settings.machine.data_center_id not in wanted:
             raise NoCapacity(OUT_OF_STOCK)
-        extras["locations"] = ",".join(wanted)
+        places["data_center_ids"] = ",".join(wanted)
+    return places
+
+
+def _extras(wish: Wish) -> dict[str, Any]:
+    """What is only stored and read back."""
     if isinstance(wish.scaling, wire.QueueDelayScaling):
-        extras["queueDelay"] = wish.scaling.queue_delay
-    return extras
+        return {"queueDelay": wish.scaling.queue_delay}
+    return {}

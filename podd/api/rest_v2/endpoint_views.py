@@ -1,11 +1,11 @@
 """How an endpoint reads in REST v2."""
 
 import math
-from typing import Any
 
 from podd.api.rest_v2.containers import container_view
 from podd.api.shown import instant
 from podd.domain.endpoint import Endpoint, EndpointType, Scaler
+from podd.domain.words import comma_list
 from podd.proxy.routes import Names
 from podd.services.platform import Platform
 from podd.store import templates
@@ -36,8 +36,8 @@ def endpoint_view(db: Reader, podd: Platform, endpoint: Endpoint) -> wire.Endpoi
                 min=endpoint.workers_min, max=endpoint.workers_max, idle_timeout=idle_timeout
             ),
             "scaling": scaling,
-            "data_center_ids": _words(endpoint.extras.get("locations")),
-            "network_volumes": _words(endpoint.network_volume_id),
+            "data_center_ids": comma_list(endpoint.data_center_ids),
+            "network_volumes": comma_list(endpoint.network_volume_id),
             "timeout": endpoint.execution_timeout_ms,
             "flashboot": endpoint.flash_boot,
             "created_at": instant(endpoint.created_at),
@@ -73,14 +73,13 @@ def cpu_view(podd: Platform, endpoint: Endpoint) -> list[wire.CpuConfig]:
 
 
 def gpu_view(endpoint: Endpoint) -> wire.EndpointGpuConfig:
-    entries = _words(endpoint.gpu_ids)
-    extras = endpoint.extras
+    entries = comma_list(endpoint.gpu_ids)
     return wire.EndpointGpuConfig(
         pools=[entry for entry in entries if not entry.startswith("-")],
         excluded_types=[entry[1:].strip() for entry in entries if entry.startswith("-")],
         count=endpoint.gpu_count,
-        allowed_cuda_versions=_words(extras.get("allowedCudaVersions")),
-        min_cuda_version=extras.get("minCudaVersion") or None,
+        allowed_cuda_versions=comma_list(endpoint.cuda_versions),
+        min_cuda_version=endpoint.min_cuda_version or None,
     )
 
 
@@ -91,9 +90,3 @@ def scaling_view(endpoint: Endpoint) -> wire.QueueDelayScaling | wire.RequestCou
     said = float(endpoint.extras.get("queueDelay") or 0)
     seconds = said if math.ceil(said) == endpoint.scaler_value else float(endpoint.scaler_value)
     return wire.QueueDelayScaling(type="QUEUE_DELAY", queue_delay=seconds)
-
-
-def _words(said: Any) -> list[str]:
-    """A comma list; a real list where another surface kept it as one."""
-    words = said if isinstance(said, list) else str(said or "").split(",")
-    return [word for part in words if (word := str(part).strip())]

@@ -128,7 +128,8 @@ def _direct_ssh(api: Api, pod: Pod) -> wire.PodSshEndpoint | None:
 
 def _runtime(api: Api, pod: Pod) -> wire.PodRuntime:
     needs, telemetry = pod.workload.needs, api.telemetry
-    stats = telemetry.containers.get(pod.id)
+    sample = telemetry.containers.get(pod.id)
+    stats = sample.use if sample else None
     used = [telemetry.gpus.get(gpu.uuid, GpuUse(0, 0)) for gpu in pod.workload.gpus]
     memory = round(100 * stats.memory_used / max(stats.memory_limit, 1)) if stats else 0
     return wire.PodRuntime(

@@ -15,7 +15,7 @@ from podd.domain.account import require
 from podd.domain.endpoint import Endpoint
 from podd.domain.errors import NotAvailable, NotFound
 from podd.domain.workload import Workload
-from podd.services import endpoints
+from podd.services import endpoints, explain_endpoint
 from podd.store import workloads
 from podd.store.db import Reader, Tx
 from podd.wire import rest_v2 as wire
@@ -61,7 +61,9 @@ async def get_endpoint(call: Call, endpoint_id: str) -> wire.Endpoint:
     """One endpoint."""
 
     def show(db: Reader) -> wire.Endpoint:
-        return endpoint_view(db, call.api.podd, endpoints.own(db, call.caller, endpoint_id))
+        endpoint = endpoints.own(db, call.caller, endpoint_id)
+        reasons = explain_endpoint.while_waiting(db, call.api.podd, endpoint, call.api.now)
+        return endpoint_view(db, call.api.podd, endpoint).model_copy(update={"explanation": reasons or None})
 
     return await call.read(show)
 

@@ -45,7 +45,7 @@ async def create_template(call: Call, wish: wire.CreateTemplateRequest) -> wire.
     defaults = {"category": "NVIDIA", "startSsh": True, "startJupyter": True}
     values = {**template_values(wish), "extras": {**defaults, **_extras(wish)}}
     with refused_as_invalid():
-        made = await call.write(templates.save, call.caller, None, values, call.api.now)
+        made = await call.write(templates.save, call.api.podd, call.caller, None, values, call.api.now)
     return template_view(made)
 
 
@@ -62,7 +62,7 @@ async def update_template(call: Call, template_id: str, wish: wire.UpdateTemplat
     def change(tx: Tx) -> Template:
         before = templates.own(tx, call.caller, template_id)
         values = {**template_values(wish, before.args), "extras": {**before.extras, **_extras(wish)}}
-        return templates.save(tx, call.caller, template_id, values, call.api.now)
+        return templates.save(tx, call.api.podd, call.caller, template_id, values, call.api.now)
 
     with refused_as_invalid():
         return template_view(await call.write(change))

@@ -151,6 +151,8 @@ class Endpoint(ContainerConfig):
     timeout: int
     flashboot: FlashBoot
     created_at: str
+    explanation: list[str] | None = left_out()
+    """Of podd: why its jobs wait, in sentences, while any does. Not in lists."""
 
 
 class ListEndpointsResponse(View):
@@ -169,6 +171,8 @@ class Worker(View):
     data_center_id: str | None
     started_at: str | None
     uptime_seconds: int | None
+    reason: str | None = left_out()
+    """Of podd: why it is in this state, where there is a reason."""
 
 
 class WorkerSummary(View):

@@ -23,21 +23,6 @@ def _template_as_documented(data: Any) -> Any:
     return data
 
 
-class CreateTemplateRequest(ContainerWish):
-    name: Name
-    image: str
-    mounts: TemplateMounts | None = None
-    serverless: bool | None = None
-    public: bool | None = None
-    category: TemplateCategory | None = None
-    start_ssh: bool | None = None
-    start_jupyter: bool | None = None
-    allowed_cuda_versions: list[CudaVersion] | None = None
-    readme: str | None = None
-
-    _as_documented = model_validator(mode="before")(_template_as_documented)
-
-
 class UpdateTemplateRequest(ContainerWish):
     name: Name | None = None
     mounts: TemplateMounts | None = None
@@ -50,6 +35,11 @@ class UpdateTemplateRequest(ContainerWish):
     readme: str | None = None
 
     _as_documented = model_validator(mode="before")(_template_as_documented)
+
+
+class CreateTemplateRequest(UpdateTemplateRequest):
+    name: Name
+    image: str
 
 
 class PublicTemplatesQuery(Query):

@@ -124,15 +124,34 @@ def test_a_new_template_for_an_endpoint_resets_nothing(podd: Served) -> None:
     assert after == {"id": before["id"], "templateId": chosen, "workersMax": 7, "idleTimeout": 60}
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
-        {"hubReleaseId": "a"},
-        {"modelReferences": ["a"]},
-    ],
+MODELS = (
+    """mutation ($input: EndpointInput!) { saveEndpoint(input: $input) { id version modelReferences } }"""
 )
-def test_what_is_not_there_yet_is_said_plainly(podd: Served, wish: Json) -> None:
-    error = podd.error(SAVE, {"input": {**INLINE, **wish}})
+
+
+def test_a_model_reads_as_it_was_written_and_another_one_is_a_release(podd: Served) -> None:
+    def saved(**wish: Any) -> tuple[str, list[str], int]:
+        found = podd.data(MODELS, {"input": {**INLINE, **wish}})["saveEndpoint"]
+        return found["id"], found["modelReferences"], found["version"]
+
+    address = "https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct:main"
+    id, models, version = saved(modelReferences=[address])
+    assert (models, version) == ([address], 0)
+    assert saved(id=id) == (id, [address], 0)
+    assert saved(id=id, modelReferences=["openai/gpt-oss-20b"]) == (id, ["openai/gpt-oss-20b"], 1)
+    assert saved(id=id, modelReferences=[]) == (id, [], 2)
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [(["a"], "is not a model"), (["a/../b"], "is not a model"), (["a/b", "c/d"], "name one")],
+)
+def test_what_is_no_model_is_refused(podd: Served, models: list[str], said: str) -> None:
+    assert said in podd.error(MODELS, {"input": {**INLINE, "modelReferences": models}})["message"]
+
+
+def test_what_is_not_there_yet_is_said_plainly(podd: Served) -> None:
+    error = podd.error(SAVE, {"input": {**INLINE, "hubReleaseId": "a"}})
     assert error["message"].endswith("not available in this version of podd yet.")
     assert error["extensions"]["code"] == "RUNPOD"
 
@@ -220,3 +239,17 @@ def test_the_workers_of_all_endpoints_have_a_limit(new_podd: NewPodd) -> None:
     assert save(podd, id=first["id"], workersMax=1)["workersMax"] == 1
     assert save(podd, id=second["id"], workersMax=4)["workersMax"] == 4
     assert podd.data(SAVE, {"input": {**INLINE, "gpuIds": "AMPERE_48"}}, key=podd.account())
+
+
+def test_an_endpoint_says_what_its_workers_do_now(podd: Served) -> None:
+    save(podd, **{**INLINE, "workersMin": 1, "workersMax": 2})
+    podd.settle()
+    query = (
+        "{ myself { endpoints { workerState { time ready running initializing throttled unhealthy } builds"
+    )
+    (endpoint,) = podd.data(query + " { id } webhookRequests { time } } } }")["myself"]["endpoints"]
+    (state,) = endpoint["workerState"]
+    assert state.pop("time")
+    health = {"ready": 1, "running": 0, "initializing": 1, "throttled": 0, "unhealthy": 0}
+    assert state == health, "one starts, one could"
+    assert (endpoint["builds"], endpoint["webhookRequests"]) == ([], [])

@@ -306,8 +306,31 @@ def test_workers_are_listed_with_their_states(podd: Served, api: RestV2) -> None
 def test_workers_there_is_no_room_for_are_throttled(podd: Served, api: RestV2) -> None:
     made = api.endpoint(workers={"min": 3, "max": 3})
     podd.settle()
-    summary = api.get(f"/serverless/{made['id']}/workers")["summary"]
-    assert (summary["throttled"], summary["total"]) == (1, 3)
+    listed = api.get(f"/serverless/{made['id']}/workers")
+    assert (listed["summary"]["throttled"], listed["summary"]["total"]) == (1, 3)
+    (waiting,) = [worker for worker in listed["workers"] if worker["status"] == "THROTTLED"]
+    assert (waiting["gpuCount"], waiting["version"], waiting["startedAt"]) == (1, 0, None)
+    assert "0 of 2 are free" in waiting["reason"]
+    assert len({worker["id"] for worker in listed["workers"]}) == 3
+
+
+def test_a_worker_that_crashed_says_why(podd: Served, api: RestV2) -> None:
+    made = api.endpoint(workers={"min": 1, "max": 1})
+    podd.settle()
+    podd.engine.crash(podd.engine.running()[0], 3)
+    podd.settle()
+    (worker,) = api.get(f"/serverless/{made['id']}/workers")["workers"]
+    assert worker["status"] == "UNHEALTHY"
+    assert "exit 3" in worker["reason"]
+
+
+def test_an_endpoint_says_why_its_jobs_wait(api: RestV2, podd: Served) -> None:
+    made = api.endpoint(workers={"min": 0, "max": 0})
+    assert "explanation" not in api.get(f"/serverless/{made['id']}")
+    podd.submit(made["id"], {})
+    sentences = api.get(f"/serverless/{made['id']}")["explanation"]
+    assert sentences[0].startswith("1 job waits")
+    assert any("maximum of workers is 0" in sentence for sentence in sentences)
 
 
 def test_builds_and_the_list_of_jobs_are_not_there_yet(api: RestV2) -> None:

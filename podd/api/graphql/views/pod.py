@@ -10,15 +10,16 @@ from podd.domain.pod import Pod
 from podd.domain.words import parse_ports
 from podd.domain.worker import Worker
 from podd.domain.workload import Phase
-from podd.ports import GpuUse, Stats
+from podd.ports import GpuUse
 from podd.services.platform import Platform
+from podd.services.telemetry import Sample
 
 
 def pod_view(
     pod: Pod,
     podd: Platform,
     gpu_type: GpuType | None,
-    containers: Mapping[str, Stats],
+    containers: Mapping[str, Sample],
     gpu_use: Mapping[str, GpuUse],
     now: int,
 ) -> View:
@@ -76,7 +77,7 @@ def pod_view(
         "locked": pod.locked,
         "machineType": "GPU" if pod.gpu_count else "CPU",
         "savingsPlans": [],
-        "latestTelemetry": _telemetry(pod, containers, gpu_use, now),
+        "latestTelemetry": _telemetry(pod, containers.get(pod.id), gpu_use),
     }
 
 
@@ -92,13 +93,14 @@ def as_pod(worker: Worker, name: str) -> Pod:
 
 
 def _runtime(
-    pod: Pod, podd: Platform, containers: Mapping[str, Stats], gpu_use: Mapping[str, GpuUse], now: int
+    pod: Pod, podd: Platform, containers: Mapping[str, Sample], gpu_use: Mapping[str, GpuUse], now: int
 ) -> View | None:
     """Null exactly until the container is up."""
     workload = pod.workload
     if workload.phase is not Phase.RUNNING or pod_rules.desired_status(workload) != "RUNNING":
         return None
-    stats = containers.get(pod.id)
+    sample = containers.get(pod.id)
+    stats = sample.use if sample else None
     used = [(gpu.uuid, gpu_use.get(gpu.uuid, GpuUse(0, 0))) for gpu in workload.gpus]
     return {
         "uptimeInSeconds": uptime(workload, now),
@@ -114,17 +116,15 @@ def _runtime(
     }
 
 
-def _telemetry(
-    pod: Pod, containers: Mapping[str, Stats], gpu_use: Mapping[str, GpuUse], now: int
-) -> View | None:
+def _telemetry(pod: Pod, sample: Sample | None, gpu_use: Mapping[str, GpuUse]) -> View | None:
     """The last samples; null when the container was not measured yet."""
-    stats = containers.get(pod.id)
-    if stats is None:
+    if sample is None:
         return None
+    stats = sample.use
     gpus = [_gpu_telemetry(gpu.uuid, gpu_use[gpu.uuid]) for gpu in pod.workload.gpus if gpu.uuid in gpu_use]
     return {
         "state": pod_rules.desired_status(pod.workload),
-        "time": instant(now),
+        "time": instant(sample.at),
         "cpuUtilization": stats.cpu_percent / max(pod.workload.needs.cpus, 1),
         "memoryUtilization": 100 * stats.memory_used / max(stats.memory_limit, 1),
         "averageGpuMetrics": _average(gpus),

@@ -6,6 +6,7 @@ from podd.api.graphql.views import View
 from podd.api.shown import instant
 from podd.domain.endpoint import Endpoint
 from podd.domain.template import Template
+from podd.domain.words import comma_list
 
 
 def template_view(template: Template, reader: str | None = None) -> View:
@@ -61,9 +62,11 @@ def endpoint_view(
         "env": env_view(template.env) if template else [],
         "gpuIds": endpoint.gpu_ids,
         "gpuCount": endpoint.gpu_count,
-        "instanceIds": [id.strip() for id in endpoint.instance_ids.split(",")] if endpoint.on_cpus else [],
+        "instanceIds": comma_list(endpoint.instance_ids),
         "computeType": "CPU" if endpoint.on_cpus else "GPU",
-        "locations": "",
+        "locations": endpoint.data_center_ids,
+        "allowedCudaVersions": endpoint.cuda_versions or None,
+        "minCudaVersion": endpoint.min_cuda_version or None,
         "networkVolumeId": endpoint.network_volume_id,
         "networkVolumeIds": volumes if endpoint.network_volume_id else [],
         "networkVolume": volume,
@@ -77,6 +80,6 @@ def endpoint_view(
         "executionTimeoutMs": endpoint.execution_timeout_ms,
         "flashBootType": endpoint.flash_boot,
         "compliance": [],
-        "modelReferences": [],
+        "modelReferences": [endpoint.model] if endpoint.model else [],
         **endpoint.extras,
     }

@@ -1,6 +1,6 @@
 """What happened is remembered for a while, and not more of it than anybody reads."""
 
-from podd.services import endpoints, history
+from podd.services import endpoints, retention
 from podd.store import events
 from tests.services.conftest import NewLab
 from tests.services.lab import Lab
@@ -14,7 +14,7 @@ def note(lab: Lab, subject: str, number: int, kind: str = "pulling") -> None:
 
 
 def forget(lab: Lab) -> None:
-    lab.run(history.tick(lab.podd, lab.now))
+    lab.run(retention.tick(lab.podd, lab.now))
 
 
 def test_old_events_are_forgotten_and_later_ones_are_not(new_lab: NewLab) -> None:
@@ -49,12 +49,12 @@ def test_the_last_events_of_each_are_kept_where_there_are_too_many(new_lab: NewL
 
 def test_however_many_there_are_each_transaction_forgets_a_few(new_lab: NewLab) -> None:
     lab = new_lab(events_per_subject=1, event_retention_seconds=30 * DAY)
-    note(lab, "many", history.BATCH + 10)
-    assert lab.do(history.forget, lab.podd, lab.now) == history.BATCH
+    note(lab, "many", retention.BATCH + 10)
+    assert lab.do(retention.forget, lab.podd, lab.now) == retention.BATCH
     assert len(lab.ask(events.of, "many")) == 10
     forget(lab)
     assert len(lab.ask(events.of, "many")) == 1
-    assert lab.do(history.forget, lab.podd, lab.now) == 0
+    assert lab.do(retention.forget, lab.podd, lab.now) == 0
 
 
 def test_an_endpoint_keeps_its_releases_until_it_is_deleted(new_lab: NewLab) -> None:
