@@ -51,11 +51,28 @@ class Bells:
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop or asyncio.get_running_loop()
         self._listeners: defaultdict[str, set[Listener | _Teller]] = defaultdict(set)
+        self._lines: defaultdict[str, dict[Listener, None]] = defaultdict(dict)
         self.closed = False
 
     def ring(self, names: Iterable[str]) -> None:
         with suppress(RuntimeError):  # the loop is gone, and all who listened with it
             self._loop.call_soon_threadsafe(self._ring, tuple(names))
+
+    @contextmanager
+    def stand_in_line(self, name: str, listener: Listener) -> Iterator[None]:
+        """Among many who want what only one of them can have, the first hears the bell; the next when that
+        one leaves with a ring it has not waited for."""
+        line = self._lines[name]
+        line[listener] = None
+        try:
+            yield
+        finally:
+            was_first = next(iter(line)) is listener
+            del line[listener]
+            if not line:
+                del self._lines[name]
+            elif was_first and listener.rung:
+                next(iter(line)).hear()
 
     @contextmanager
     def listen(self, *names: str) -> Iterator[Listener]:
@@ -94,3 +111,6 @@ class Bells:
         for name in names:
             for listener in tuple(self._listeners.get(name, ())):
                 listener.hear()
+            for first in self._lines.get(name, ()):
+                first.hear()
+                break

@@ -129,3 +129,32 @@ def test_a_ring_after_the_loop_is_gone_is_nobodys() -> None:
     bells = Bells(loop)
     loop.close()
     bells.ring(["a"])
+
+
+async def test_of_a_line_the_first_hears_and_who_leaves_unheard_passes_it_on(bells: Bells) -> None:
+    with bells.listen() as last, bells.listen() as second, bells.listen() as first:
+        with bells.stand_in_line("a", first):
+            with bells.stand_in_line("a", second), bells.stand_in_line("a", last):
+                bells.ring(["a"])
+                assert await first.wait(SOON)
+                assert not second.rung
+                assert not last.rung
+                bells.ring(["a"])
+                await asyncio.sleep(0)
+            assert not last.rung  # those behind may leave as they like
+        with bells.stand_in_line("a", first), bells.stand_in_line("a", second):
+            assert first.rung
+        assert not last.rung
+    assert not bells._lines
+
+
+async def test_the_next_in_line_hears_what_the_first_left(bells: Bells) -> None:
+    with bells.listen() as first, bells.listen() as second:
+        leaving = bells.stand_in_line("a", first)
+        leaving.__enter__()
+        with bells.stand_in_line("a", second):
+            bells.ring(["a"])
+            await asyncio.sleep(0)
+            assert not second.rung
+            leaving.__exit__(None, None, None)
+            assert await second.wait(SOON)

@@ -4,14 +4,29 @@ Every route and every root field of GraphQL stands here; what does not is refuse
 are named, one of them is enough to be let in, and the verb decides about the rest.
 """
 
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 
-from podd.api.context import AnyConnection, known_caller_of
+from podd.api.context import (
+    AnyConnection,
+    api_of,
+    caller_within,
+    known_caller_of,
+    note_caller,
+    shows_key,
+    watch_keys,
+)
 from podd.api.visits import Visit, visit_of
 from podd.domain.account import ANONYMOUS, PERMISSIONS, Caller, CallerKind, may, require
 from podd.domain.errors import Forbidden
+from podd.services.platform import Platform
+from podd.store.db import Reader, Tx
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Operations = tuple[str, ...]
 
 
@@ -330,23 +345,80 @@ FIELDS = _table(
 
 _OF_KEYS = frozenset({"key.save", "team.change", "team.leave"})
 
+WITHIN = frozenset(
+    {
+        "POST /v2/{endpoint_id}/run",
+        "POST /v2/{endpoint_id}/runsync",
+        "GET /v2/{endpoint_id}/status/{job_id}",
+        "POST /v2/{endpoint_id}/status/{job_id}",
+        "GET /v2/{endpoint_id}/status-sync/{job_id}",
+        "POST /v2/{endpoint_id}/status-sync/{job_id}",
+    }
+)
+"""Asked so often that a question of its own about the key would cost too much: their handlers ask by
+`read_as_caller` or `write_as_caller`, and by `check` before they refuse a request for anything else."""
+
 
 async def guard(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Before anything else of a request is looked at: may this caller do that at all? Raises Unauthenticated,
     Forbidden."""
     if connection.scope["type"] == ScopeType.WEBSOCKET and connection.scope["path_template"] in SOCKETS:
         return
-    method = connection.scope.get("method", "GET")
-    if method == "OPTIONS":  # tells the methods of a path
+    if connection.scope.get("method") == "OPTIONS":  # tells the methods of a path
         return
-    needed = ROUTES.get(f"{method} {connection.scope['path_template']}", ())
+    needed = _needed(connection)
     if any(may(ANONYMOUS, operation) for operation in needed):
         return
     if any(CallerKind.WORKER in PERMISSIONS[operation].kinds for operation in needed):
         return  # a worker's key is looked at together with what it asks for
-    _check(await known_caller_of(connection), needed)
+    if _route(connection) in WITHIN and shows_key(connection):
+        watch_keys(connection)
+        return
+    await check(connection)
     if may_end_keys(needed):
         visit_of(connection.scope).stay()
+
+
+async def check(connection: AnyConnection) -> None:
+    """What the guard asks, for the routes that it leaves to their handlers."""
+    _check(await known_caller_of(connection), _needed(connection))
+
+
+async def read_as_caller(
+    request: AnyConnection,
+    question: Callable[Concatenate[Reader, Caller, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`question(db, caller, ...)`, with what the guard asks in the same look. Raises as it."""
+
+    def look(db: Reader) -> T:
+        return question(db, _allowed(db, request), *args, **kwargs)
+
+    try:
+        return await api_of(request).podd.store.read(look)
+    finally:
+        note_caller(request)
+
+
+async def write_as_caller(
+    request: AnyConnection,
+    verb: Callable[Concatenate[Tx, Platform, Caller, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`verb(tx, podd, caller, ...)`, with what the guard asks in the same transaction. Raises as it."""
+    podd = api_of(request).podd
+
+    def do(tx: Tx) -> T:
+        return verb(tx, podd, _allowed(tx, request), *args, **kwargs)
+
+    try:
+        return await podd.store.write(do)
+    finally:
+        note_caller(request)
 
 
 def check_field(caller: Caller, visit: Visit, name: str) -> None:
@@ -360,6 +432,23 @@ def check_field(caller: Caller, visit: Visit, name: str) -> None:
 def may_end_keys(needed: Operations) -> bool:
     """Whether it can take away the very key that it is asked with, and is to be answered all the same."""
     return not _OF_KEYS.isdisjoint(needed)
+
+
+# Private
+
+
+def _route(connection: AnyConnection) -> str:
+    return f"{connection.scope.get('method', 'GET')} {connection.scope['path_template']}"
+
+
+def _needed(connection: AnyConnection) -> Operations:
+    return ROUTES.get(_route(connection), ())
+
+
+def _allowed(db: Reader, request: AnyConnection) -> Caller:
+    caller = caller_within(db, request)
+    _check(caller, _needed(request))
+    return caller
 
 
 def _check(caller: Caller, needed: Operations) -> None:

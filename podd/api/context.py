@@ -15,7 +15,7 @@ from podd.api.attempts import Attempts
 from podd.api.cookies import caller_by_cookie
 from podd.api.gauge import Gauge
 from podd.api.kept import Kept
-from podd.api.visits import Visit, visit_of
+from podd.api.visits import visit_of
 from podd.api.waiting import Turns
 from podd.domain.account import ANONYMOUS, OPERATOR, Caller, CallerKind
 from podd.domain.errors import TooLarge, Unauthenticated
@@ -31,6 +31,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[object, object, State]
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+NO_TOKEN = "no token provided"  # noqa: S105 - what is said when there is none
+
+LARGE = 64 * 1024
+"""Bodies from this size on are read only from whom podd knows, and parsed in a thread: JSON is quick, but
+not that quick."""
 
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
@@ -112,47 +118,66 @@ def presented_keys(headers: Iterable[tuple[bytes, bytes]], query_string: bytes =
 async def caller_of(request: AnyConnection) -> Caller:
     """Who is calling: some clients show two keys, and one that is good will do. ANONYMOUS without a key;
     Unauthenticated is raised when podd knows none of them."""
-    known = request.scope.get(_CALLER)
-    if isinstance(known, Caller):
+    known = _known(request)
+    if known is not None:
         return known
-    visit = visit_of(request.scope)
-    caller = replace(await _who_calls(request, visit), origin=visit.origin)
-    visit.note(caller)
-    request.scope[_CALLER] = caller  # type: ignore[literal-required]
+    if shows_key(request):
+        watch_keys(request)
+        try:
+            return await api_of(request).podd.store.read(caller_within, request)
+        finally:
+            note_caller(request)
+    caller = OPERATOR if request.scope.get(LOCAL) else await _by_cookie(request)
+    caller = _keep(request, caller)
+    note_caller(request)
     return caller
+
+
+def caller_within(db: Reader, request: AnyConnection) -> Caller:
+    """As `caller_of`, in a look or a transaction that there is already, of who shows a key or is known. What
+    is shown is watched by then; who it was is noted afterwards."""
+    known = _known(request)
+    if known is not None:
+        return known
+    podd = api_of(request).podd
+    for key in _keys_of(request):
+        caller = accounts.caller_of(db, key, podd.keys, podd.operator_key_hash, podd.clock.now())
+        if caller is not None:
+            return _keep(request, caller)
+    raise Unauthenticated("invalid api key")
+
+
+def shows_key(request: AnyConnection) -> bool:
+    return bool(_keys_of(request))
+
+
+def watch_keys(request: AnyConnection) -> None:
+    """The visit ends when a key that it shows is taken away."""
+    for key in _keys_of(request):
+        visit_of(request.scope).ends_with(key)
+
+
+def note_caller(request: AnyConnection) -> None:
+    """Note who came, if that is known by now."""
+    caller = _known(request)
+    if caller is not None:
+        visit_of(request.scope).note(caller)
 
 
 async def known_caller_of(request: AnyConnection) -> Caller:
     """As `caller_of`, but somebody it must be."""
     caller = await caller_of(request)
     if caller.kind is CallerKind.ANONYMOUS:
-        raise Unauthenticated("no token provided")
+        raise Unauthenticated(NO_TOKEN)
     return caller
-
-
-async def _who_calls(request: AnyConnection, visit: Visit) -> Caller:
-    podd = api_of(request).podd
-    shown = presented_keys(request.scope["headers"], request.scope["query_string"])
-    for key in shown:
-        visit.ends_with(key)
-        caller = await podd.store.read(
-            accounts.caller_of, key, podd.keys, podd.operator_key_hash, podd.clock.now()
-        )
-        if caller is not None:
-            return caller
-    if shown:
-        raise Unauthenticated("invalid api key")
-    if request.scope.get(LOCAL):
-        return OPERATOR
-    return await caller_by_cookie(request, podd, visit) or ANONYMOUS
 
 
 async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:
     """The whole body, if it is not longer than `limit` bytes. Raises TooLarge before reading more."""
     message = f"exceeded max body size of {shown_limit}"
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise TooLarge(message)
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise TooLarge(message)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -163,5 +188,38 @@ async def read_body(request: AnyRequest, limit: int, shown_limit: str) -> bytes:
     return b"".join(parts)
 
 
+def large(request: AnyRequest) -> bool:
+    """Whether the body may be; one whose length is not told may."""
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            return not value.isdigit() or int(value) >= LARGE
+        if name == b"transfer-encoding":
+            return True
+    return False
+
+
 def mebibytes(size: int) -> str:
     return f"{size // (1024 * 1024)}MiB"
+
+
+# Private
+
+
+def _known(request: AnyConnection) -> Caller | None:
+    known = request.scope.get(_CALLER)
+    return known if isinstance(known, Caller) else None
+
+
+def _keep(request: AnyConnection, caller: Caller) -> Caller:
+    caller = replace(caller, origin=visit_of(request.scope).origin)
+    request.scope[_CALLER] = caller  # type: ignore[literal-required]
+    return caller
+
+
+async def _by_cookie(request: AnyConnection) -> Caller:
+    podd, visit = api_of(request).podd, visit_of(request.scope)
+    return await caller_by_cookie(request, podd, visit) or ANONYMOUS
+
+
+def _keys_of(request: AnyConnection) -> list[str]:
+    return presented_keys(request.scope["headers"], request.scope["query_string"])

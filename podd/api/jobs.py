@@ -7,31 +7,40 @@ normal, whatever their content type. Everything but the synchronous calls answer
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from litestar import HttpMethod, Response, get, post, route
 from litestar.params import FromPath
 
-from podd.api.context import AnyRequest, Api, api_of, known_caller_of, mebibytes, read_body
+from podd import ids
+from podd.api import access
+from podd.api.context import (
+    LARGE,
+    AnyRequest,
+    Api,
+    api_of,
+    known_caller_of,
+    large,
+    mebibytes,
+    read_body,
+)
 from podd.api.crew import worker_counts
-from podd.api.waiting import waiting
+from podd.api.waiting import Wait, waiting
 from podd.domain.account import Caller
-from podd.domain.errors import Invalid, NotFound
+from podd.domain.errors import Invalid, NotFound, PoddError
 from podd.domain.job import Job, JobRequest, JobStatus, parse_request, parse_wait
 from podd.domain.measure import HOUR, Measure, percentile
 from podd.domain.words import whole_number
 from podd.domain.worker import WorkerState
 from podd.services import explain_endpoint, jobs
-from podd.services.platform import Platform, endpoint_bell, job_bell
+from podd.services.platform import Platform, end_bell, endpoint_bell
 from podd.store import jobs as job_rows
 from podd.store import workloads
 from podd.store.db import Reader
 from podd.wire.job import job_object
-
-LARGE = 64 * 1024
-"""Bodies from this size on are parsed in a thread: JSON is quick, but not that quick."""
 
 JSON = "application/json"
 
@@ -39,20 +48,20 @@ JSON = "application/json"
 @post("/{endpoint_id:str}/run", status_code=200)
 async def run(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes]:
     """Queue a job and answer with its id."""
-    caller, api = await known_caller_of(request), api_of(request)
+    api = api_of(request)
     wish = await _read_wish(request, api, api.podd.settings.limits.run_body_bytes, sync=False)
-    job = await api.podd.store.write(jobs.submit, api.podd, caller, endpoint_id, wish, api.now)
+    job = await access.write_as_caller(request, jobs.submit, endpoint_id, wish, api.now)
     return _json(_brief(job))
 
 
 @post("/{endpoint_id:str}/runsync", status_code=200)
 async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[bytes]:
     """Queue a job and answer with its result, or with its state when the wait is over."""
-    caller, api = await known_caller_of(request), api_of(request)
-    wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
+    api, job_id = api_of(request), ids.job_id(sync=True)
     wish = await _read_wish(request, api, api.podd.settings.limits.runsync_body_bytes, sync=True)
-    job = await api.podd.store.write(jobs.submit, api.podd, caller, endpoint_id, wish, api.now)
-    job = await _await_end(request, api, caller, job, wait_ms)
+    async with _waiting_for(request, endpoint_id, job_id) as wait:
+        job = await access.write_as_caller(request, jobs.submit, endpoint_id, wish, api.now, job_id=job_id)
+        job = await _await_end(api, job, wait)
     return _full(job) if job.final else _json(_brief(job))
 
 
@@ -61,8 +70,7 @@ async def runsync(request: AnyRequest, endpoint_id: FromPath[str]) -> Response[b
 )
 async def status(request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]) -> Response[bytes]:
     """The job as it is now."""
-    caller, api = await known_caller_of(request), api_of(request)
-    return _full(await api.podd.store.read(jobs.status, caller, endpoint_id, job_id))
+    return _full(await access.read_as_caller(request, jobs.status, endpoint_id, job_id))
 
 
 @route(
@@ -74,11 +82,11 @@ async def status_sync(
     request: AnyRequest, endpoint_id: FromPath[str], job_id: FromPath[str]
 ) -> Response[bytes]:
     """The job once it is finished, or as it is when the wait is over."""
-    caller, api = await known_caller_of(request), api_of(request)
-    wait_ms = parse_wait(request.query_params.get("wait"), api.podd.job_limits)
-    await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
-    job = await api.podd.store.read(jobs.status, caller, endpoint_id, job_id)
-    return _full(await _await_end(request, api, caller, job, wait_ms))
+    async with _complaining(request):
+        await read_body(request, LARGE, "64KiB")  # whatever it is: waiting listens for the client's leaving
+    async with _waiting_for(request, endpoint_id, job_id) as wait:
+        job = await access.read_as_caller(request, jobs.status, endpoint_id, job_id)
+        return _full(await _await_end(api_of(request), job, wait))
 
 
 @post("/{endpoint_id:str}/cancel/{job_id:str}", status_code=200)
@@ -168,10 +176,25 @@ HANDLERS = [run, runsync, status, status_sync, cancel, retry, purge_queue, healt
 
 
 async def _read_wish(request: AnyRequest, api: Api, limit: int, *, sync: bool) -> JobRequest:
-    raw = await read_body(request, limit, mebibytes(limit))
-    if len(raw) < LARGE:
-        return parse_request(raw, sync=sync, limits=api.podd.job_limits)
-    return await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
+    if large(request):
+        await access.check(request)
+    async with _complaining(request):
+        raw = await read_body(request, limit, mebibytes(limit))
+        if len(raw) < LARGE:
+            wish = parse_request(raw, sync=sync, limits=api.podd.job_limits)
+        else:
+            wish = await asyncio.to_thread(parse_request, raw, sync=sync, limits=api.podd.job_limits)
+    return wish
+
+
+@asynccontextmanager
+async def _complaining(request: AnyRequest) -> AsyncIterator[None]:
+    """What is wrong with a request is told only to those who may send one."""
+    try:
+        yield
+    except PoddError:
+        await access.check(request)
+        raise
 
 
 def _number(request: AnyRequest, name: str, default: int, most: int) -> int:
@@ -182,16 +205,27 @@ def _number(request: AnyRequest, name: str, default: int, most: int) -> int:
     return number
 
 
-async def _await_end(request: AnyRequest, api: Api, caller: Caller, job: Job, wait_ms: int) -> Job:
-    """The job when it is finished, or as it is when the wait is over. It goes on in any case."""
-    bells = [job_bell(job.id), endpoint_bell(job.endpoint_id)]
-    async with waiting(api.podd.bells, bells, wait_ms / 1000, request.receive) as wait:
-        try:
-            job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
-            while not job.final and await wait.rung():
-                job = await api.podd.store.read(jobs.status, caller, job.endpoint_id, job.id)
-        except NotFound:  # it was there: its endpoint has been deleted, and the job with it
-            return replace(job, status=JobStatus.CANCELLED)
+@asynccontextmanager
+async def _waiting_for(request: AnyRequest, endpoint_id: str, job_id: str) -> AsyncIterator[Wait]:
+    """Hear of the job's end from here on, for as long as the request says."""
+    podd = api_of(request).podd
+    async with _complaining(request):
+        wait_ms = parse_wait(request.query_params.get("wait"), podd.job_limits)
+    bells = [end_bell(job_id), endpoint_bell(endpoint_id)]
+    async with waiting(podd.bells, bells, wait_ms / 1000, request.receive) as wait:
+        yield wait
+
+
+async def _await_end(api: Api, job: Job, wait: Wait) -> Job:
+    """The job, which its owner asks for, when it is finished, or as it is when the wait is over. It goes on
+    in any case."""
+    try:
+        rung = True
+        while rung and not job.final:
+            rung = await wait.rung()
+            job = await api.podd.store.read(jobs.find, job.endpoint_id, job.id)
+    except NotFound:  # it was there: its endpoint has been deleted, and the job with it
+        return replace(job, status=JobStatus.CANCELLED)
     return job
 
 

@@ -3,7 +3,7 @@ gone or podd is leaving."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from weakref import WeakValueDictionary
 
 from litestar.types import Receive
@@ -32,7 +32,12 @@ class Wait:
     async def rung(self) -> bool:
         """True when it is worth looking again, False when the wait is over."""
         left = self.left
-        return left > 0 and not self.over and await self._listener.wait(left) and not self.over
+        if left <= 0 or self.over or not await self._listener.wait(left):
+            return False
+        if self.client_gone or self._bells.closed:
+            self._listener.hear()  # for the next in the line, if there is one
+            return False
+        return True
 
     def note_gone(self) -> None:
         self.client_gone = True
@@ -64,10 +69,15 @@ class Turns:
 
 
 @asynccontextmanager
-async def waiting(bells: Bells, names: list[str], hold: float, receive: Receive) -> AsyncIterator[Wait]:
-    """Listen to the bells for up to `hold` seconds, and for the client's leaving. The request's body must
-    have been read."""
-    with bells.listen(*names) as listener:
+async def waiting(
+    bells: Bells, names: list[str], hold: float, receive: Receive, *, line: str = ""
+) -> AsyncIterator[Wait]:
+    """Listen to the bells for up to `hold` seconds, and for the client's leaving; to `line` as one of a line
+    of others. The request's body must have been read."""
+    with (
+        bells.listen(*names) as listener,
+        bells.stand_in_line(line, listener) if line else nullcontext(),
+    ):
         wait = Wait(bells, listener, hold)
         watch = asyncio.create_task(_watch(receive, wait))
         try:

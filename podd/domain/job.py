@@ -221,9 +221,12 @@ def to_json(value: Any) -> str:
         return _dumps(_finite(value))
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _dumps(value: Any) -> str:
     """Compact JSON. Raises ValueError for NaN and Infinity."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = _COMPACT.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair: no text, except as an escape

@@ -276,7 +276,10 @@ def too_large(most: int) -> Refusal:
 
 def header(scope: Scope, name: bytes) -> str:
     """The first header of that name (in lower case), or nothing."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
 
 
 # Private

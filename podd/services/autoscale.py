@@ -102,10 +102,11 @@ def _let_go_closed(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker
 
 def _demand(tx: Tx, podd: Platform, endpoint: Endpoint, able: list[Worker], now: int) -> Demand:
     starting = sum(worker.state is WorkerState.INITIALIZING for worker in able)
+    enough = endpoint.workers_max * max(endpoint.scaler_value, 1)  # more would start no further worker
     since = jobs.waiting_since(tx, endpoint.id, limit=endpoint.workers_max)
     return Demand(
-        queued=jobs.queued_for_scaling(tx, endpoint.id) + podd.traffic.waiting(endpoint.id),
-        in_progress=jobs.counts(tx, endpoint.id).in_progress + podd.traffic.in_flight(endpoint.id),
+        queued=jobs.queued_for_scaling(tx, endpoint.id, enough) + podd.traffic.waiting(endpoint.id),
+        in_progress=jobs.in_progress(tx, endpoint.id) + podd.traffic.in_flight(endpoint.id),
         waits=tuple(now - at for at in since),
         starting=starting,
         ready=len(able) - starting,
@@ -119,7 +120,7 @@ def _let_go_idle(tx: Tx, podd: Platform, endpoint: Endpoint, crew: list[Worker],
     free = [w for w in able if not w.held and (w.idle_since is not None or w.ready_at is None)]
     free.sort(key=lambda w: w.idle_since or now)
     count = len(able)
-    queued = jobs.counts(tx, endpoint.id).queued + podd.traffic.waiting(endpoint.id)
+    queued = jobs.any_queued(tx, endpoint.id) or podd.traffic.waiting(endpoint.id)
     for worker in free:
         if count > endpoint.workers_max:
             why = f"more workers than the maximum of {endpoint.workers_max}"

@@ -85,6 +85,8 @@ def take(
     taken = jobs.take(tx, door.endpoint_id, worker_id, limit, now)
     if taken:
         workloads.change_worker(tx, worker_id, idle_since=None, crashes=0)
+        if jobs.any_queued(tx, door.endpoint_id):
+            tx.ring(queue_bell(door.endpoint_id))  # of those who wait in line it woke only one
     for job in taken:
         tx.tell("job taken", job=job.id, endpoint=job.endpoint_id, worker=worker_id, attempt=job.attempt)
         tx.ring(job_bell(job.id))

@@ -13,7 +13,15 @@ from podd.domain.errors import Invalid, NotFound
 from podd.domain.job import FINAL, TOLD, Job, JobRequest, JobStatus
 from podd.domain.measure import Measure
 from podd.domain.worker import Worker
-from podd.services.platform import AUTOSCALE, WEBHOOKS, Platform, job_bell, queue_bell, worker_bell
+from podd.services.platform import (
+    AUTOSCALE,
+    WEBHOOKS,
+    Platform,
+    end_bell,
+    job_bell,
+    queue_bell,
+    worker_bell,
+)
 from podd.store import chunks, endpoints, jobs, measures, webhooks, workloads
 from podd.store.db import Reader, Tx
 from podd.store.jobs import Held
@@ -47,8 +55,18 @@ def any_endpoint(db: Reader, caller: Caller, endpoint_id: str, operation: str) -
     return endpoint
 
 
-def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: JobRequest, now: int) -> Job:
-    """Queue a job. Raises NotFound for the endpoint, TooMany."""
+def submit(
+    tx: Tx,
+    podd: Platform,
+    caller: Caller,
+    endpoint_id: str,
+    request: JobRequest,
+    now: int,
+    *,
+    job_id: str = "",
+) -> Job:
+    """Queue a job, under an id of its own unless the caller has made one (`ids.job_id`). Raises NotFound for
+    the endpoint, TooMany."""
     endpoint = own_endpoint(tx, caller, endpoint_id, "job.submit")
     limits = podd.settings.limits
     podd.queue_cap.check(tx, endpoint, limits)
@@ -57,7 +75,7 @@ def submit(tx: Tx, podd: Platform, caller: Caller, endpoint_id: str, request: Jo
     )
     ttl = int(limits.job_ttl_seconds * 1000) if request.ttl is None else request.ttl
     job = Job(
-        id=ids.job_id(request.sync),
+        id=job_id or ids.job_id(request.sync),
         endpoint_id=endpoint.id,
         status=JobStatus.IN_QUEUE,
         sync=request.sync,
@@ -203,6 +221,7 @@ def end(
             tx.ring(worker_bell(job.worker_id))
         note_idle(tx, job.worker_id, now)
     tx.ring(job_bell(job.id))
+    tx.ring(end_bell(job.id))
 
 
 def note_idle(tx: Tx, worker_id: str, now: int) -> None:

@@ -39,6 +39,11 @@ def endpoint_bell(endpoint_id: str) -> str:
     return f"endpoint:{endpoint_id}"
 
 
+def end_bell(job_id: str) -> str:
+    """For who waits for a job's end alone; `job_bell` rings for everything about it."""
+    return f"end:{job_id}"
+
+
 def job_bell(job_id: str) -> str:
     return f"job:{job_id}"
 

@@ -116,8 +116,7 @@ def _holders(db: Reader, podd: Platform, found: Mapping[str, Endpoint]) -> list[
     types = {gpu.uuid: gpu.type_id for gpu in gpus.all_present(db)}
     holders = []
     for endpoint in found.values():
-        queued = jobs.counts(db, endpoint.id).queued
-        queued += podd.traffic.waiting(endpoint.id)
+        queued = jobs.any_queued(db, endpoint.id) or podd.traffic.waiting(endpoint.id)
         crew = podd.traffic.seen(workloads.workers_of(db, endpoint.id))
         crew = [worker for worker in crew if worker.workload.desired is Desired.RUNNING]
         staying = sorted((w for w in crew if not w.leaving), key=lambda w: -w.held)

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -111,8 +112,11 @@ class Tx(Reader):
 
 @dataclass
 class _Waiting:
+    """`loop` is the event loop that `future` belongs to; None for one that any thread may wait for."""
+
     verb: Callable[[Tx], Any]
-    future: Future[Any]
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
     result: Any = None
     error: BaseException | None = None
     rings: list[str] = field(default_factory=list)
@@ -141,7 +145,7 @@ class Store:
         self.path = path
         self._on_commit = on_commit
         self._on_told = on_told
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._closed = False
         self.changes = 0
         self._door = threading.Lock()
@@ -156,7 +160,10 @@ class Store:
     async def write(self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the verb in the writer; its result once it is on disk. Raises what the verb raised, or
         StorageFailed when it could not be stored."""
-        return await asyncio.wrap_future(self.submit(verb, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._gather(_Waiting(lambda tx: verb(tx, *args, **kwargs), future, loop), loop)
+        return await future
 
     def submit(
         self, verb: Callable[Concatenate[Tx, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -165,11 +172,7 @@ class Store:
         future: Future[T] = Future()
         # A caller that goes away must not take back a change that others may already build on.
         future.set_running_or_notify_cancel()
-        with self._door:
-            if not self._closed:
-                self._queue.put(_Waiting(lambda tx: verb(tx, *args, **kwargs), future))
-                return future
-        future.set_exception(StorageFailed(LEAVING))
+        self._put([_Waiting(lambda tx: verb(tx, *args, **kwargs), future)])
         return future
 
     async def read(
@@ -206,6 +209,26 @@ class Store:
 
     # Private
 
+    def _gather(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        """What one turn of an event loop asks for goes to the writer together, so that the two do not take
+        turns at the interpreter for each of many."""
+        gathered: list[_Waiting] = self._local.__dict__.setdefault("gathered", [])
+        gathered.append(waiting)
+        if len(gathered) == 1:
+            loop.call_soon(self._put_gathered)
+
+    def _put_gathered(self) -> None:
+        self._put(self._local.__dict__.pop("gathered"))
+
+    def _put(self, waiting: list[_Waiting]) -> None:
+        """Into the queue, unless the store is closed."""
+        with self._door:
+            closed = self._closed
+            if not closed:
+                self._queue.put(waiting)
+        if closed:
+            _answer(waiting, StorageFailed(LEAVING))
+
     def _reader_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -233,14 +256,15 @@ class Store:
         connection.close()
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        """Everything that waits now, at least one; False once the store is to close."""
+        """Everything that waits now, at least one, though no more after MAX_BATCH; False once the store is to
+        close."""
         batch: list[_Waiting] = []
         try:
             while len(batch) < MAX_BATCH:
                 waiting = self._queue.get(block=not batch)
                 if waiting is None:
                     return batch, False
-                batch.append(waiting)
+                batch += waiting
         except queue.Empty:
             pass
         return batch, True
@@ -253,12 +277,15 @@ class Store:
         except Exception:
             # It is stored and will be answered. Whoever was to hear of it looks again by itself.
             log.exception("listener broke")
+        by_loop: dict[asyncio.AbstractEventLoop | None, list[_Waiting]] = {}
         for waiting in batch:
-            error = failure or waiting.error
-            if error is None:
-                waiting.future.set_result(waiting.result)
-            else:
-                waiting.future.set_exception(error)
+            by_loop.setdefault(waiting.loop, []).append(waiting)
+        for loop, those in by_loop.items():
+            if loop is None:
+                _answer(those, failure)
+                continue
+            with suppress(RuntimeError):  # the loop is gone, and all who waited on it
+                loop.call_soon_threadsafe(_answer, those, failure)  # once: each call wakes the loop
 
     def _spread(self, rings: list[str], stored: list[_Waiting]) -> None:
         if rings and self._on_commit is not None:
@@ -283,6 +310,17 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE deletes, and triggers are to see it
     migrations.apply(Database(connection))
     return connection
+
+
+def _answer(batch: list[_Waiting], failure: StorageFailed | None) -> None:
+    for waiting in batch:
+        error = failure or waiting.error
+        if waiting.future.cancelled():  # whoever asked has gone
+            continue
+        if error is None:
+            waiting.future.set_result(waiting.result)
+        else:
+            waiting.future.set_exception(error)
 
 
 def _commit_together(

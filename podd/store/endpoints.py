@@ -72,7 +72,8 @@ def to_scale(db: Reader) -> list[str]:
     rows = db.rows(
         "SELECT id FROM endpoints WHERE workers_min > 0 OR throttled > 0 "
         "OR EXISTS (SELECT 1 FROM workers WHERE workers.endpoint_id = endpoints.id) "
-        "OR EXISTS (SELECT 1 FROM jobs WHERE jobs.endpoint_id = endpoints.id AND status = 'IN_QUEUE') "
+        "OR EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_queued "
+        "WHERE jobs.endpoint_id = endpoints.id AND status = 'IN_QUEUE') "
         "ORDER BY created_at, id"
     )
     return [row["id"] for row in rows]

@@ -42,7 +42,7 @@ def revoke(podd: Served, key: str) -> None:
 def waiting_for_jobs(podd: Served) -> int:
     """Requests that wait for news of a job."""
     listeners = podd.podd.bells._listeners
-    return sum(len(who) for name, who in tuple(listeners.items()) if name.startswith("job:"))
+    return sum(len(who) for name, who in tuple(listeners.items()) if name.startswith(("job:", "end:")))
 
 
 @pytest.mark.parametrize("path", ["runsync", "status-sync", "stream"])
@@ -178,9 +178,10 @@ def test_a_key_revoked_while_it_is_looked_up_still_ends_its_request(
         tx.update("api_keys", row["id"], {"revoked_at": 1})
 
     endpoint_id = podd.create_endpoint()
+    job_id = podd.submit(endpoint_id)
     monkeypatch.setattr(accounts, "caller_of", slowly)
     with podd.client(key) as client:
-        refused = client.post(f"/v2/{endpoint_id}/runsync?wait=30000", json={"input": 1})
+        refused = client.post(f"/v2/{endpoint_id}/status-sync/{job_id}?wait=30000")
     assert refused.status_code == 401
 
 

@@ -529,8 +529,13 @@ def test_93_a_worker_of_an_old_version_finishes_its_job_first(podd: Served) -> N
     assert [podd.engine.spec(name).image for name in podd.engine.running()] == ["test/newer"]
 
 
-def test_no_connection_of_a_worker_is_kept(podd: Served) -> None:
+def test_no_connection_of_a_worker_is_kept_unless_it_asks_for_that(podd: Served) -> None:
     """A blocking handler does not notice that one has died, and posts its result into it."""
     _, worker, job_id = running_job(podd)
-    for response in (worker.ping(job_id), worker.done(job_id, {"output": json.loads("1")})):
-        assert response.headers["connection"] == "close"
+    url = worker.env["RUNPOD_WEBHOOK_PING"]
+    with httpx.Client(headers={"Authorization": worker.env["RUNPOD_AI_API_KEY"]}, timeout=90) as client:
+        assert client.get(url).headers.get("connection") != "close"
+        del client.headers["connection"]
+        assert client.get(url).headers["connection"] == "close"
+    done = worker.done(job_id, {"output": json.loads("1")})
+    assert done.status_code == 200

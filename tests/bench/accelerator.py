@@ -1,28 +1,25 @@
-"""What the accelerator does for a stock SDK worker: `python -m tests.bench.accelerator [jobs]`.
+"""4. What the accelerator does for a stock SDK worker with one slot that echoes.
 
-A real daemon, plain processes, one worker with one slot that echoes. Jobs one at a time through /runsync,
-and in bulk (queued one by one with /run, until all are done); the time from a new endpoint to the end of its
-first job; and, as the floor, the SDK's own server in the worker's process: no queue, no storage, no keys.
-The sides take turns, and medians of three rounds are shown. No test: nothing here passes or fails.
+Jobs one at a time through /runsync, and in bulk (queued one by one with /run, until all are done); the time
+from a new endpoint to the end of its first job; and, as the floor, the SDK's own server in the worker's
+process: no queue, no storage, no keys.
 """
 
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
+from tests.bench import place
 from tests.bench.queue import rate_of
+from tests.bench.table import Line, Point, alternating
 from tests.e2e.daemon import HANDLERS, Daemon
 from tests.waiting import eventually
 
-ROUNDS = 3
 PLAIN_JOBS = 5
 INPUT = {"input": {"return": "echo"}}
 
@@ -36,25 +33,25 @@ class Round:
     bulk: float
 
 
-def main(number: int) -> None:
-    rounds: dict[str, list[Round]] = {"with the accelerator": [], "stock": [], "--rp_serve_api": []}
-    with (
-        tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name,  # not in a /tmp that is memory
-        closing(Daemon(Path(name))) as daemon,
-    ):
-        daemon.start()
-        for _ in range(ROUNDS):
-            rounds["with the accelerator"].append(through_podd(daemon, number, {}))
-            rounds["stock"].append(through_podd(daemon, PLAIN_JOBS, {"PODD_ACCELERATE": "0"}))
-            rounds["--rp_serve_api"].append(in_process(number))
-    stock = median(rounds["stock"])
-    print(f"{'':<24}{'first job':>12}{'p50':>14}{'bulk':>16}   against stock")
-    for name, measured in rounds.items():
-        m = median(measured)
-        print(
-            f"{name:<24}{m.first:>10.2f} s{m.p50:>11.2f} ms{m.bulk:>9.0f} jobs/s   "
-            f"p50 / {stock.p50 / m.p50:.0f}, bulk x {m.bulk / stock.bulk:.0f}"
+def measure(rounds: int, quick: bool) -> Point:
+    number, plain = (100, PLAIN_JOBS) if quick else (500, 20)
+    with place.daemon() as podd:
+        found = alternating(
+            rounds,
+            {
+                "accelerator on": lambda: through_podd(podd, number, {}),
+                "accelerator off": lambda: through_podd(podd, plain, {"PODD_ACCELERATE": "0"}),
+                "floor: the SDK's own server": lambda: in_process(number),
+            },
         )
+    lines = [
+        Line(name, f"{m.bulk:,.1f} jobs/s", note=f"/runsync p50 {m.p50:.2f} ms, first job {m.first:.2f} s")
+        for name, m in ((name, median(all_)) for name, all_ in found.items())
+    ]
+    pairs = zip(found["accelerator on"], found["accelerator off"], strict=True)
+    ratio = statistics.median(on.bulk / off.bulk for on, off in pairs)
+    lines.append(Line("on against off", f"{ratio:.0f} x", ">= 150", ratio >= 150))
+    return Point(4, "stock SDK worker, one slot", lines)
 
 
 def median(rounds: list[Round]) -> Round:
@@ -123,7 +120,3 @@ def one_at_a_time(client: httpx.Client, path: str, number: int) -> float:
         took.append((time.perf_counter() - begun) * 1000)
         assert answer["status"] == "COMPLETED", answer
     return statistics.median(took)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)

@@ -191,6 +191,12 @@ def test_all_that_waits_is_one_commit(store: Store, path: Path) -> None:
     assert commits(path) - before == 1  # the verb that held it up changed nothing
 
 
+async def test_what_one_turn_of_the_event_loop_asks_for_is_one_commit(store: Store, path: Path) -> None:
+    before = commits(path)
+    await asyncio.gather(*(store.write(put, f"key {number}") for number in range(MAX_BATCH)))
+    assert commits(path) == before + 1
+
+
 def test_a_verb_alone_is_a_commit_of_its_own(store: Store, path: Path) -> None:
     before = commits(path)
     for n in range(5):
