@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 import uvicorn
 from litestar.types import ASGIApp
 
@@ -16,6 +17,8 @@ from podd.config import Settings
 from podd.installation import OPERATORS_GROUP, DaemonError
 from podd.ports import EngineInfo
 from podd.proxy.client import ClientLimits, client_protocol
+
+log = structlog.get_logger()
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -47,10 +50,17 @@ def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
 
 
 def ssh_sockets(settings: Settings) -> list[socket.socket]:
-    """Where the SSH gateway listens: its port, at the addresses of `listen`. Raises DaemonError."""
+    """Where the SSH gateway listens: its port, at the addresses of `listen`. Where that is taken there is no
+    SSH; all else is served."""
     port = settings.gateway.ssh_port
     hosts = dict.fromkeys(host for host, _ in settings.addresses) if port else {}
-    return [_listen(host, port, setting="gateway.ssh_port") for host in hosts]
+    listeners = []
+    for host in hosts:
+        try:
+            listeners.append(_listen(host, port, setting="gateway.ssh_port"))
+        except DaemonError as error:
+            log.error("no SSH gateway", reason=str(error))
+    return listeners
 
 
 def _listen(host: str, port: int, setting: str = "listen") -> socket.socket:
