@@ -112,12 +112,16 @@ class DockerExec(Exec):
         self._keep(rest)
 
     def _line(self, text: bytes) -> bytes:
-        """`text` and what follows on it, until there is a line in it, or what is no process id."""
+        """`text` and what follows on it, until there is a line in it, or what is no process id. The engine
+        brings the two streams as it likes: errors may come before it, and are kept."""
         while b"\n" not in text and len(text) <= _LONGEST_ID:
             piece = next(self._pieces, None)
             if piece is None:
                 break
-            text += piece[1]
+            if piece[0] == STDOUT:
+                text += piece[1]
+            else:
+                self._first.append(piece)
         return text
 
     def _keep(self, text: bytes) -> None:
