@@ -5,6 +5,7 @@ The calls and their order are here; what they say and what the answers mean is i
 
 import json
 import math
+import re
 import shutil
 import threading
 import time
@@ -48,6 +49,7 @@ Json = dict[str, Any]
 _UP = ("running", "paused")
 _EVENTS = {"start": "start", "die": "die", "destroy": "remove"}
 _INIT = "/sbin/docker-init"
+_BECOMES_INIT = re.compile(r"^\S*(runc|/proc/self/exe) init\b")  # for a moment after its start
 
 _LOCKS = 64
 _CREATE_WAIT = 5.0
@@ -458,7 +460,10 @@ class DockerEngine(Engine):
                 processes = api.top(container_id, "-eo pid,args")["Processes"] or []
             except APIError as error:
                 return error.status_code != 409  # 409: it has just exited; else the engine cannot tell
-        return any(not process[-1].startswith(_INIT) for process in processes)
+        return any(
+            not process[-1].startswith(_INIT) and not _BECOMES_INIT.search(process[-1])
+            for process in processes
+        )
 
     def _check_init(self, container_id: str, state: Json) -> None:
         """Raise the init's reason, if it was the init that ended. Its last words may reach the log a moment
