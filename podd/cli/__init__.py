@@ -112,7 +112,8 @@ def link(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Print a link that somebody signs in with, once, and can set a password after that."""
+    """Print a link that somebody signs in with, once, and can set a password after that. Its token is for
+    POST /auth/link: a page that opens it is not there yet."""
     made = tell(config, "/operator/v1/links", LinkWish(account=account), NewLink)
     if as_json:
         print(made.model_dump_json())

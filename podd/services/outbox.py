@@ -3,6 +3,7 @@ one group, so that a receiver that hangs holds up nobody else. At least once: po
 receiver's answer and the note of it."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
 
 import structlog
@@ -12,7 +13,7 @@ from podd.services.platform import Platform
 log = structlog.get_logger()
 
 
-class Outbox:
+class Outbox(ABC):
     """Of one kind of delivery, named by number. Whoever has one says what is due, and delivers it."""
 
     def __init__(self, podd: Platform, what: str, bell: str, *, at_once: int, at_once_per_group: int) -> None:
@@ -47,13 +48,13 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @abstractmethod
     async def due(self, now: int, limit: int) -> list[tuple[int, str]]:
         """Number and group of up to `limit` deliveries that are due, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def deliver(self, number: int) -> None:
         """Deliver it, and note how that went."""
-        raise NotImplementedError
 
     # Private
 
