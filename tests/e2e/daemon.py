@@ -21,6 +21,7 @@ from podd.ids import new_id
 from podd.ports import Engine
 from podd.processes.engine import ProcessEngine
 from podd.wire.operator import AccountWish, NewAccount
+from tests.records import records
 from tests.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
@@ -165,9 +166,8 @@ class Daemon:
         return self._log.read_text(errors="replace")
 
     def log_lines(self, event: str) -> list[Json]:
-        """The log's lines with this event."""
-        lines = (json.loads(line) for line in self.log_text().splitlines() if line.startswith("{"))
-        return [line for line in lines if line.get("event") == event]
+        """The log's records with this event."""
+        return [record for record in records(self.log_text()) if record.get("event") == event]
 
     @property
     def instance(self) -> str:

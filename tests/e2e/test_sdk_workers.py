@@ -3,7 +3,6 @@
 Numbers in names are those of the conformance scenarios podd was planned with.
 """
 
-import json
 import os
 import signal
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from podd.processes import record
 from tests.e2e.daemon import Daemon, worker_command
+from tests.records import records
 from tests.waiting import eventually
 
 Json = dict[str, Any]
@@ -207,8 +207,7 @@ def test_80_a_jobs_lines_are_found_in_its_workers_log(
     (container,) = shared_daemon.running(endpoint)
 
     def lines_of(job: Json) -> list[str]:
-        lines = (line for line in shared_daemon.written_by(container) if line.startswith("{"))
-        told = [json.loads(line) for line in lines]
+        told = records("\n".join(shared_daemon.written_by(container)))
         return [line["message"] for line in told if line["requestId"] == job["id"]]
 
     eventually(lambda: "Finished." in lines_of(second))
