@@ -440,6 +440,28 @@ class Terminal(_Section):
     origins: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ()
 
 
+class Tls(_Section):
+    port: Annotated[int, Field(ge=0, le=65535)] = 8443
+    http: Literal["serve", "redirect"] = "serve"
+    certificate: str = ""
+    key: str = ""
+    names: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ()
+    runpod_names: bool = False
+    certificate_days: Positive = 365
+    renew_days: Positive = 30
+    look_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.key and not self.certificate:
+            raise ValueError("tls.key belongs to a tls.certificate")
+        if self.renew_days >= self.certificate_days:
+            raise ValueError("tls.renew_days must be less than tls.certificate_days")
+        if self.http == "redirect" and not self.port:
+            raise ValueError("tls.http redirects to tls.port, which is off")
+        return self
+
+
 class LoadBalancer(_Section):
     wait_seconds: Seconds = 120
     affinity_wait_seconds: Seconds = 300
@@ -541,6 +563,7 @@ class Settings(BaseSettings):
     volumes: Literal["auto", "project-quota", "btrfs", "image", "directory"] = "auto"
     log: Log = Log()
     machine: Machine = Machine()
+    tls: Tls = Tls()
     public_url: str = ""
     accelerate_workers: bool = True
     gpus: Gpus = Gpus()
@@ -589,7 +612,11 @@ class Settings(BaseSettings):
     def _reachable(cls, value: str, info: ValidationInfo) -> str:
         if not value and "listen" in info.data and "machine" in info.data:
             host, port = _host_and_port(info.data["listen"][0])
-            return _url(info.data["machine"].public_ip if host in _ANY_ADDRESS else host, port)
+            host = info.data["machine"].public_ip if host in _ANY_ADDRESS else host
+            tls = info.data.get("tls")
+            return (
+                _url("https", host, tls.port) if tls and tls.http == "redirect" else _url("http", host, port)
+            )
         url = urlsplit(value)
         if value and (
             url.scheme not in {"http", "https"} or not url.netloc or url.path.strip("/") or url.query
@@ -786,5 +813,5 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -25,7 +25,9 @@ from podd.api.asgi import Door
 from podd.api.attempts import Attempts
 from podd.api.context import Api
 from podd.api.gauge import Gauge
+from podd.api.to_https import ToHttps
 from podd.api.visits import Reception
+from podd.certificates import Certificate
 from podd.channels import ApprisePostman
 from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
@@ -34,7 +36,7 @@ from podd.declared import DeclaredProbe, JoinedProbe
 from podd.gateway.server import Gateway
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
-from podd.listeners import Server, open_ways_in, operator_socket, ssh_sockets
+from podd.listeners import Server, WaysIn, open_ways_in, operator_socket, ssh_sockets
 from podd.loops import Loop, Loops
 from podd.mail import SmtpPostman
 from podd.nvml import NvmlProbe
@@ -148,8 +150,9 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
         ways_in = open_ways_in(settings, info)
         ssh = ssh_sockets(settings)
-        for listener in (*ways_in.sockets, *ssh):
+        for listener in (*ways_in.sockets, *ways_in.secure, *ssh):
             closing.callback(listener.close)
+        certificate = await asyncio.to_thread(_certificate, settings, ways_in, clock)
         hook = await asyncio.to_thread(accelerator.install, settings.data_dir)
         podd = Platform(
             settings=settings,
@@ -193,9 +196,21 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             )
             checks = Checks(podd)
             front = Front(Door(app, local=False), podd, checks)
-            servers = [Server(Reception(front, podd), ways_in.sockets, settings)]
+            everybody = Reception(front, podd)
+            plain = (
+                everybody
+                if settings.tls.http == "serve"
+                else ToHttps(everybody, settings.tls.port, info.host_address)
+            )
+            servers = [Server(plain, ways_in.sockets, settings)]
+            if certificate is not None:
+                servers.append(Server(everybody, ways_in.secure, settings, certificate.context))
             local = Reception(Door(app, local=True), podd)
             servers.append(Server(local, [operator_socket(settings.data_dir)], settings))
+
+            async def look_at_certificate(now: int) -> None:
+                if certificate is not None:
+                    await asyncio.to_thread(certificate.look_on, now)
 
             async def look_for_idle_pods(now: int) -> None:
                 await idle.tick(podd, telemetry.history, now)
@@ -204,6 +219,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                 [
                     Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick),
                     Loop("idle pods", 60, look_for_idle_pods),
+                    Loop("certificate", settings.tls.look_seconds, look_at_certificate),
                     Loop("health", settings.load_balancer.health_interval_seconds, checks.tick),
                 ],
                 bells,
@@ -420,6 +436,10 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
             log.warning("docker does not answer; using plain processes without isolation", reason=str(error))
     processes = ProcessEngine(identity.instance, settings.data_dir / "processes")
     return processes, processes.info()
+
+
+def _certificate(settings: Settings, ways_in: WaysIn, clock: Clock) -> Certificate | None:
+    return Certificate(settings, clock.now()) if ways_in.secure else None
 
 
 def _open_volumes(settings: Settings, info: EngineInfo) -> Storage:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address
@@ -28,11 +28,13 @@ import docker.constants
 import docker.errors
 import psutil
 
+from podd import certificates
 from podd.config import Settings, catalogue
 from podd.containers import answers, firewall
 from podd.declared import DeclaredProbe
 from podd.domain.catalogue import Catalogue
 from podd.domain.gpu import Gpu, GpuState
+from podd.listeners import beside
 from podd.nvml import NO_DRIVER, NvmlProbe
 from podd.store import model_caches, workloads
 from podd.store import volumes as volume_rows
@@ -80,7 +82,8 @@ def run(settings: Settings) -> list[Check]:
         ("volumes", lambda: [volumes(settings), *promises(settings)]),
         ("database", lambda: [database(settings.database)]),
         ("clock", lambda: [clock(datetime.fromtimestamp(time.time(), UTC), settings.database)]),
-        ("listen", lambda: [listen(host, port) for host, port in settings.addresses]),
+        ("listen", lambda: listening(settings)),
+        ("certificate", lambda: certificate(settings, datetime.fromtimestamp(time.time(), UTC))),
         ("engine", lambda: engine(settings, bool(real))),
         ("gpus", lambda: gpus(real, probe.problem, probe.reasons, simulated, known)),
         ("toolkit", lambda: [toolkit(toolkit_version(), bool(real))]),
@@ -141,28 +144,39 @@ def clock(now: datetime, database: Path) -> Check:
     return _ok("clock", f"{now:%Y-%m-%d %H:%M} UTC")
 
 
-def listen(host: str, port: int) -> Check:
-    name = f"listen {host}:{port}"
+def listening(settings: Settings) -> list[Check]:
+    """Every port of podd's own. It starts without SSH and https where it has to."""
+    ports = {"gateway.ssh_port": settings.gateway.ssh_port, "tls.port": settings.tls.port}
+    beside_it = [(name, address) for name, port in ports.items() for address in beside(settings, port)]
+    without = [_as_warning(listen(*address, setting=name)) for name, address in beside_it]
+    return [*(listen(*address) for address in settings.addresses), *without]
+
+
+def listen(host: str, port: int, setting: str = "listen") -> Check:
+    """`setting` is where the port is chosen."""
+    name = f"{setting} {host}:{port}"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            return _cannot_listen(name, port, error)
+            return _cannot_listen(name, port, error, setting)
     return _ok(name, "free")
 
 
-def _cannot_listen(name: str, port: int, error: OSError) -> Check:
+def _cannot_listen(name: str, port: int, error: OSError, setting: str) -> Check:
     match error.errno:
         case errno.EADDRINUSE:
             holder = _listener(port)
             if holder is not None and _is_podd(holder):
                 return _ok(name, f"held by podd itself (pid {holder.pid})")
             who = f"{holder.name()} (pid {holder.pid})" if holder else "another program"
-            return _failure(name, f"in use by {who}", "Stop that program, or change `listen` in podd.toml.")
+            return _failure(
+                name, f"in use by {who}", f"Stop that program, or change `{setting}` in podd.toml."
+            )
         case errno.EACCES:
-            return _failure(name, "only root may use this port", "Run podd as root, or change `listen`.")
+            return _failure(name, "only root may use this port", f"Run podd as root, or change `{setting}`.")
         case _:
             return _failure(name, error.strerror or str(error), "Use an address of this machine in `listen`.")
 
@@ -181,6 +195,38 @@ def _is_podd(process: psutil.Process) -> bool:
         words = process.cmdline()
         return any(Path(word).name == "podd" for word in words[:2]) or words[1:3] == ["-m", "podd"]
     return False
+
+
+def certificate(settings: Settings, now: datetime) -> list[Check]:
+    """What podd serves https with. Its own is made when it starts, and made anew in time."""
+    name, file = "certificate", certificates.files(settings)[0]
+    own = not settings.tls.certificate
+    if not settings.tls.port:
+        return []
+    if own and not file.exists():
+        return [_ok(name, f"{file}: podd will make it, of a CA that `podd ca` prints")]
+    advice = (
+        f"Run this as root; if that does not help, remove {file} and restart podd: it makes another."
+        if own
+        else "Correct tls.certificate and tls.key: PEM, a key without a password, readable by podd."
+    )
+    try:
+        found = certificates.check(settings)
+    except (OSError, ValueError) as error:
+        return [_failure(name, certificates.said(error), advice)]
+    detail = f"{file}: until {found.expires:%Y-%m-%d}, for {', '.join(sorted(found.names)) or 'no name'}"
+    if found.expires <= now:
+        return [_failure(name, f"{detail}; it has expired", _RENEW[own])]
+    if (found.expires - now).days < min(settings.tls.renew_days, _SOON):
+        return [_warning(name, detail, _RENEW[own])]
+    return [_ok(name, detail)]
+
+
+_SOON = 14
+_RENEW = {
+    True: "podd makes another one in time while it runs: look at its log for `certificate`.",
+    False: "Put a new one in its place: podd notices by itself.",
+}
 
 
 # What podd keeps
@@ -559,6 +605,10 @@ def _guarded(name: str, look: Callable[[], list[Check]]) -> list[Check]:
 
 def _ok(name: str, detail: str) -> Check:
     return Check(name, Status.OK, detail)
+
+
+def _as_warning(check: Check) -> Check:
+    return replace(check, status=Status.WARNING) if check.status is Status.FAILURE else check
 
 
 def _warning(name: str, detail: str, advice: str) -> Check:

@@ -67,10 +67,10 @@ async def identify(store: Store, data_dir: Path) -> Identity:
                 f"{secret_file} is missing. Stored secrets and the keys of running containers depend on it: "
                 "put it back from a backup."
             )
-        _write_private(secret_file, secrets.token_hex(32))
+        write_private(secret_file, secrets.token_hex(32))
     stored = await store.read(meta.get, "operator_key_hash")
     if stored is None and not key_file.exists():
-        _write_private(key_file, ids.operator_key() + "\n")
+        write_private(key_file, ids.operator_key() + "\n")
         log.info("operator key made", file=str(key_file))
     # While the file is there it decides, so a start that was cut off here is simply repeated.
     key_hash = ids.key_hash(key_file.read_text().strip()) if key_file.exists() else stored
@@ -96,13 +96,14 @@ def sealing_keys(data_dir: Path) -> dict[str, bytes]:
 
 def write_sealing_keys(data_dir: Path, keys: Mapping[str, bytes]) -> None:
     text = "".join(f"{name} {key.hex()}\n" for name, key in keys.items())
-    _write_private(data_dir / "sealing.keys", text)
+    write_private(data_dir / "sealing.keys", text)
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Write aside and rename, readable by the owner alone from its first byte. On disk when it returns."""
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write aside and rename, readable by the owner alone from its first byte (unless `mode` says more). On
+    disk when it returns."""
     aside = path.with_name(path.name + ".tmp")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()

@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,10 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 @dataclass(frozen=True)
 class WaysIn:
-    """`worker_url` and its `worker_port` are where containers reach podd."""
+    """`worker_url` and its `worker_port` are where containers reach podd; over `secure` there is TLS."""
 
     sockets: list[socket.socket]
+    secure: list[socket.socket]
     worker_url: str
     worker_port: int
 
@@ -46,20 +48,37 @@ def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
         port = everywhere[0]
     elif (inside, port) not in addresses and not (inside in LOOPBACKS and addresses[0][0] in LOOPBACKS):
         addresses.append((inside, port))
-    return WaysIn([_listen(*address) for address in addresses], f"http://{inside}:{port}", port)
+    sockets = [_listen(*address) for address in addresses]
+    return WaysIn(sockets, _secure(settings), f"http://{inside}:{port}", port)
 
 
 def ssh_sockets(settings: Settings) -> list[socket.socket]:
     """Where the SSH gateway listens: its port, at the addresses of `listen`. Where that is taken there is no
     SSH; all else is served."""
-    port = settings.gateway.ssh_port
-    hosts = dict.fromkeys(host for host, _ in settings.addresses) if port else {}
     listeners = []
-    for host in hosts:
+    for address in beside(settings, settings.gateway.ssh_port):
         try:
-            listeners.append(_listen(host, port, setting="gateway.ssh_port"))
+            listeners.append(_listen(*address, setting="gateway.ssh_port"))
         except DaemonError as error:
             log.error("no SSH gateway", reason=str(error))
+    return listeners
+
+
+def beside(settings: Settings, port: int) -> list[tuple[str, int]]:
+    """This port at the addresses of `listen`; none if it is 0."""
+    return [(host, port) for host in dict.fromkeys(host for host, _ in settings.addresses)] if port else []
+
+
+def _secure(settings: Settings) -> list[socket.socket]:
+    """As for SSH, a port that is taken stops nothing else, unless http leads there and nowhere else."""
+    listeners = []
+    for address in beside(settings, settings.tls.port):
+        try:
+            listeners.append(_listen(*address, setting="tls.port"))
+        except DaemonError as error:
+            if settings.tls.http == "redirect":
+                raise
+            log.error("no https", reason=str(error))
     return listeners
 
 
@@ -100,7 +119,7 @@ def operator_socket(data_dir: Path) -> socket.socket:
     return listener
 
 
-def web_server(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def web_server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
     """How podd speaks HTTP and WebSockets."""
     limits = settings.limits
     return uvicorn.Config(
@@ -120,15 +139,22 @@ def web_server(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=5,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
 
 
 class Server:
-    """uvicorn on sockets of ours, without its own signal handling."""
+    """uvicorn on sockets of ours, without its own signal handling, over TLS if there is a context."""
 
-    def __init__(self, app: ASGIApp, sockets: list[socket.socket], settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: list[socket.socket],
+        settings: Settings,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._sockets = sockets
-        self._uvicorn = _Uvicorn(web_server(app, settings))
+        self._uvicorn = _Uvicorn(web_server(app, settings, tls))
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from podd import doctor
+from podd import certificates, doctor
 from podd.config import Containers, Settings, catalogue
 from podd.declared import DeclaredProbe
 from podd.doctor import Check, Status
@@ -190,6 +190,35 @@ def test_the_holder_of_a_port_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         holder = doctor._listener(server.getsockname()[1])
     assert holder == psutil.Process()
+
+
+def test_a_taken_port_that_podd_starts_without_is_a_warning_that_names_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(listen=("127.0.0.1:0",), gateway={"ssh_port": port}, tls={"port": port})
+        _, ssh, https = doctor.listening(settings)
+    assert (ssh.status, https.status) == (Status.WARNING, Status.WARNING)
+    assert "`gateway.ssh_port`" in ssh.advice
+    assert "`tls.port`" in https.advice
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, Status.OK), (360, Status.WARNING), (366, Status.FAILURE)])
+def test_a_certificate_that_ends_soon_is_a_warning_and_one_that_has_ended_a_failure(
+    days: int, status: Status, settings: Settings
+) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    settings.data_dir.mkdir()
+    certificates.renew(settings, round(now.timestamp() * 1000))
+    [check] = doctor.certificate(settings, now + timedelta(days=days))
+    assert check.status is status
+    assert "2027-05-01" in check.detail
+
+
+def test_a_certificate_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, tls={"certificate": str(tmp_path / "gone.pem")})
+    [check] = doctor.certificate(settings, datetime(2026, 5, 1, tzinfo=UTC))
+    assert check.status is Status.FAILURE
+    assert "gone.pem" in check.detail
 
 
 def test_an_address_of_another_machine_is_a_failure() -> None:

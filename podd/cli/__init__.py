@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from podd import __version__, daemon, doctor, log
 from podd.cli.audit import audit
+from podd.cli.ca import ca
 from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.keys import keys
@@ -44,6 +45,7 @@ app.add_typer(idle, name="idle")
 account.command("quota")(quota)
 app.command("shell")(shell)
 app.command("audit")(audit)
+app.command("ca")(ca)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 

@@ -61,7 +61,7 @@ class Names:
 
     def find(self, host: str, path: str) -> Route | None:
         """Whom this is for; None: podd itself. `host` as in the header, `path` raw and without a query."""
-        name = _without_port(host)
+        name = host_name(host)
         for suffix in self._below(RUNPOD_PODS, "proxy"):
             if name.endswith(suffix):
                 return _pod_port(*name[: -len(suffix)].rpartition("-")[::2], path)
@@ -112,6 +112,6 @@ def _endpoint(endpoint_id: str, path: str, prefix: str = "") -> Route:
     return EndpointCall(endpoint_id, path, prefix) if _ID.match(endpoint_id) else Nowhere()
 
 
-def _without_port(host: str) -> str:
+def host_name(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).rstrip(".").lower()

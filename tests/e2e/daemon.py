@@ -74,8 +74,8 @@ class Daemon:
         directory.mkdir(parents=True, exist_ok=True)
         self.engine = engine
         self.data_dir = directory / "data"
-        self.port = _free_port()
-        self.ssh_port = _free_port()
+        self.port = free_port()
+        self.ssh_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = directory / "podd.toml"
         self.process: subprocess.Popen[bytes] | None = None
@@ -93,6 +93,7 @@ class Daemon:
             "listen": [f"127.0.0.1:{self.port}"],
             "engine": engine,
             "gateway": {"ssh_port": self.ssh_port},
+            "tls": {"port": 0},
             "log": {"format": "json"},
             # Enough for anything the tests start at once, whatever this machine has.
             "machine": {
@@ -375,7 +376,7 @@ def worker_command(handler: str) -> str:
     return f"python3 -u {HANDLERS} {handler}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
