@@ -15,6 +15,7 @@ from podd.api.context import AnyRequest, Api, api_of, known_caller_of
 from podd.domain.errors import Invalid, PoddError
 from podd.ports import Window
 from podd.services import entry
+from podd.services.entry import Entering
 from podd.services.terminals import Terminal
 from podd.wire.terminal import SOCKET, Control, Hello, Notice, Size, TerminalToken, TerminalWish
 
@@ -31,6 +32,7 @@ async def ask_for_terminal(request: AnyRequest, data: JSONBody[TerminalWish]) ->
     caller, api = await known_caller_of(request), api_of(request)
     admitted = await api.podd.store.read(entry.by_caller, caller, data.id)
     token = api.terminals.promise(admitted)
+    await api.podd.store.write(entry.note, api.podd, admitted, Entering.TOKEN)
     return TerminalToken(token=token, seconds=api.podd.settings.terminal.token_seconds, path=SOCKET)
 
 

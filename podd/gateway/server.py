@@ -17,6 +17,8 @@ from weakref import WeakSet
 import asyncssh
 import structlog
 
+from podd.domain.account import Origin
+from podd.domain.audit import shortened
 from podd.domain.errors import PoddError
 from podd.gateway.forwarding import find_way, is_inside, session_over
 from podd.gateway.host_key import host_key
@@ -24,7 +26,7 @@ from podd.gateway.logins import Logins
 from podd.gateway.session import Session
 from podd.ports import Window
 from podd.services import entry
-from podd.services.entry import Admission
+from podd.services.entry import Admission, Entering
 from podd.services.platform import Platform
 from podd.services.shells import Shell, Shells
 
@@ -95,6 +97,7 @@ class Visitor(asyncssh.SSHServer):
         self._admitted: Admission | None = None
         self._inside = False
         self._forwards = 0
+        self._forwarded: set[int] = set()
         self._watch: asyncio.Task[None] | None = None
         self._sessions: WeakSet[Session] = WeakSet()
 
@@ -137,7 +140,7 @@ class Visitor(asyncssh.SSHServer):
             return False
         body = base64.b64encode(key.public_data).decode()
         self._admitted = await self._podd.store.read(
-            entry.by_ssh_key, self._podd.keys, username, body, key.get_fingerprint()
+            entry.by_ssh_key, self._podd.keys, username, body, key.get_fingerprint(), self._origin()
         )
         return self._admitted is not None
 
@@ -173,10 +176,12 @@ class Visitor(asyncssh.SSHServer):
     ) -> Awaitable[asyncssh.SSHTCPSession[bytes]]:
         return self._forward(dest_host, dest_port)
 
-    async def open_shell(self, argv: list[str], *, env: dict[str, str], window: Window | None) -> Shell:
+    async def open_shell(
+        self, argv: list[str], *, env: dict[str, str], window: Window | None, what: Entering | None = None
+    ) -> Shell:
         assert self._admitted is not None, "it is logged in"
-        way = f"over SSH from {self._address}"
-        return await self._gateway.shells.open(self._admitted, argv, env=env, window=window, way=way)
+        session = entry.Session(what, f"over SSH from {self._address}") if what else None
+        return await self._gateway.shells.open(self._admitted, argv, env=env, window=window, session=session)
 
     def send_away(self, reason: str) -> None:
         # Clients show what comes with a disconnection only where they have no session.
@@ -204,11 +209,23 @@ class Visitor(asyncssh.SSHServer):
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, "Too many at the same time.")
         self._forwards += 1
         try:
+            await self._note_forward(port)
             way = await find_way(self, workload, port, self._podd.settings.proxy.connect_seconds)
         except BaseException:
             self._forwards -= 1
             raise
         return session_over(way, self._end_forward)
+
+    async def _note_forward(self, port: int) -> None:
+        """A browser opens many connections: one entry for each port."""
+        assert self._admitted is not None
+        if port not in self._forwarded:
+            self._forwarded.add(port)
+            await self._podd.store.write(entry.note, self._podd, self._admitted, Entering.FORWARD)
+
+    def _origin(self) -> Origin:
+        version = self._conn.get_extra_info("client_version", "") if self._conn is not None else ""
+        return Origin(self._address, "ssh", shortened(str(version)))
 
     def _end_forward(self) -> None:
         self._forwards -= 1

@@ -14,6 +14,7 @@ from asyncssh import SSHServerChannel
 from podd.domain import shell as rules
 from podd.domain.errors import PoddError
 from podd.ports import STDERR, Window
+from podd.services.entry import Entering
 from podd.services.shells import Shell
 
 FILES = "sftp"
@@ -22,9 +23,11 @@ _PIECE = 64 * 1024
 
 
 class Opener(Protocol):
-    """Opens a shell in the container that the connection is for. Raises PoddError."""
+    """Opens a shell in the container that the connection is for; `what` is told of. Raises PoddError."""
 
-    async def open_shell(self, argv: list[str], *, env: dict[str, str], window: Window | None) -> Shell: ...
+    async def open_shell(
+        self, argv: list[str], *, env: dict[str, str], window: Window | None, what: Entering | None = None
+    ) -> Shell: ...
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
@@ -35,6 +38,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._opener = opener
         self._channel: SSHServerChannel[bytes] | None = None
         self._argv: list[str] = []
+        self._what = Entering.SHELL
         self._terminal = ""
         self._window: Window | None = None
         self._shell: Shell | None = None
@@ -60,6 +64,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         return True
 
     def exec_requested(self, command: str) -> bool:
+        self._what = Entering.COMMAND
         try:
             self._argv = rules.shell(command)
         except PoddError:
@@ -70,6 +75,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if subsystem != FILES:
             return False
         self._argv = rules.file_server(inside("sftp_server"))
+        self._what = Entering.FILES
         self._window = None
         return True
 
@@ -126,7 +132,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     async def _run(self) -> None:
         try:
             self._shell = await self._opener.open_shell(
-                self._argv, env=self._environment(), window=self._window
+                self._argv, env=self._environment(), window=self._window, what=self._what
             )
         except PoddError as error:
             self.tell(error.message)

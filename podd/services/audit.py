@@ -57,6 +57,12 @@ def note_refused(tx: Tx, podd: Platform, caller: Caller, operations: Sequence[st
             audit.add(tx, _entry(caller, operation, podd.clock.now(), Outcome.REFUSED))
 
 
+def note_done(tx: Tx, podd: Platform, caller: Caller, operation: str, account_id: str, thing: str) -> None:
+    """Write down what was done to a thing of that account without changing a row of it."""
+    entry = _entry(caller, operation, podd.clock.now(), Outcome.DONE)
+    audit.add(tx, replace(entry, account_id=account_id, thing=thing))
+
+
 def some(db: Reader, caller: Caller, wish: Wish, limit: int, before: int | None = None) -> list[Entry]:
     """The newest entries the caller may see, newest first. Raises NotFound for an account nobody knows."""
     return audit.some(db, _seen_by(db, caller, wish), limit, before)

@@ -1,15 +1,17 @@
 """Who may come into a pod or worker, and for how long."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from podd.domain import account as rules
-from podd.domain.account import Caller, CallerKind
+from podd.domain.account import ANONYMOUS, Caller, CallerKind, Origin
 from podd.domain.errors import NotFound
 from podd.domain.workload import Desired, Phase, Workload
 from podd.ids import DerivedKeys
+from podd.services import audit
 from podd.services.platform import Platform
-from podd.store import accounts, keys, teams, workloads
-from podd.store.db import Reader
+from podd.store import accounts, events, keys, teams, workloads
+from podd.store.db import Reader, Tx
 
 LOOK_AGAIN = 30
 LONGEST_NAME = 100
@@ -19,16 +21,37 @@ MISSING = "There is no such pod or worker."
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Somebody may come in. `who` says it in words; `ssh_key` is the body of the key, `key_id` the API key,
-    that it hangs on."""
+    that it hangs on, `by` is who it is for the audit log."""
 
     workload_id: str
     account_id: str
     who: str
     ssh_key: str = ""
     key_id: str = ""
+    by: Caller = field(default=ANONYMOUS, compare=False)
 
 
-def by_ssh_key(db: Reader, derived: DerivedKeys, user: str, key: str, shown: str) -> Admission | None:
+class Entering(StrEnum):
+    """What somebody who was let in does, as the audit log calls it."""
+
+    SHELL = "connect.shell"
+    COMMAND = "connect.command"
+    FILES = "connect.files"
+    FORWARD = "connect.forward"
+    TOKEN = "connect.token"  # noqa: S105 - asked for one
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is opened: what for, and `way` says by which way, in words."""
+
+    what: Entering
+    way: str
+
+
+def by_ssh_key(
+    db: Reader, derived: DerivedKeys, user: str, key: str, shown: str, origin: Origin
+) -> Admission | None:
     """For the `user` of an SSH connection, `<podHostId>` or the bare id. `key` is the body of the public key
     it holds, in base64, and `shown` its fingerprint. None without a word: what is missing, another's, or has
     other keys is not told apart."""
@@ -42,7 +65,8 @@ def by_ssh_key(db: Reader, derived: DerivedKeys, user: str, key: str, shown: str
         return None
     if not _is_registered(db, workload.account_id, key):
         return None
-    return Admission(workload.id, workload.account_id, f"the SSH key {shown}", ssh_key=key)
+    by = Caller(CallerKind.ACCOUNT, workload.account_id, key_id=shown, origin=origin)
+    return Admission(workload.id, workload.account_id, f"the SSH key {shown}", ssh_key=key, by=by)
 
 
 def by_caller(db: Reader, caller: Caller, workload_id: str) -> Admission:
@@ -52,9 +76,10 @@ def by_caller(db: Reader, caller: Caller, workload_id: str) -> Admission:
     if workload is None or workload.desired is Desired.TERMINATED:
         raise NotFound(MISSING)
     if caller.kind is CallerKind.OPERATOR:
-        return Admission(workload.id, workload.account_id, "the operator")
+        return Admission(workload.id, workload.account_id, "the operator", by=caller)
     rules.require_own(caller, workload.account_id, workload.id, MISSING)
-    return Admission(workload.id, workload.account_id, f"the API key {caller.key_id}", key_id=caller.key_id)
+    who = f"the API key {caller.key_id}"
+    return Admission(workload.id, workload.account_id, who, key_id=caller.key_id, by=caller)
 
 
 def over(db: Reader, admission: Admission) -> str:
@@ -80,6 +105,18 @@ def place(db: Reader, admission: Admission) -> Workload:
     if workload.frozen_at is not None:
         raise NotFound("It is frozen until there is a job for it.")
     return workload
+
+
+def note_session(tx: Tx, podd: Platform, admission: Admission, session: Session) -> None:
+    """A session was opened: the one place that tells of it."""
+    text = f"A session was opened {session.way} with {admission.who}."
+    events.add(tx, admission.workload_id, "session opened", text, podd.clock.now())
+    note(tx, podd, admission, session.what)
+
+
+def note(tx: Tx, podd: Platform, admission: Admission, what: Entering) -> None:
+    """Into the audit log."""
+    audit.note_done(tx, podd, admission.by, what, admission.account_id, admission.workload_id)
 
 
 async def end_of(podd: Platform, admission: Admission) -> str:

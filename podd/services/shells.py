@@ -14,10 +14,8 @@ from podd.domain.errors import Conflict, TooMany
 from podd.domain.workload import Workload
 from podd.ports import Engine, EngineError, Exec, Window
 from podd.services import entry
-from podd.services.entry import Admission
+from podd.services.entry import Admission, Session
 from podd.services.platform import Platform
-from podd.store import events
-from podd.store.db import Tx
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,17 +90,15 @@ class Shells:
         *,
         env: Mapping[str, str],
         window: Window | None,
-        way: str = "",
+        session: Session | None = None,
     ) -> Shell:
-        """Run this inside. `way` says by which way it came, for the workload's events; without one it is a
-        part of something that is told already. Raises NotFound when there is nothing to go into, TooMany, and
-        Conflict when the engine refuses."""
+        """Run this inside. `session` is told of; without one it is a part of something that is told already.
+        Raises NotFound when there is nothing to go into, TooMany, and Conflict when the engine refuses."""
         workload = await self._podd.store.read(entry.place, admitted)
         self._take_place(admitted.account_id)
         try:
-            if way:
-                now = self._podd.clock.now()
-                await self._podd.store.write(note_opened, admitted, way, now)
+            if session is not None:
+                await self._podd.store.write(entry.note_session, self._podd, admitted, session)
             inside = await self._run(workload, argv, env, window)
         except BaseException:
             self._leave_place(admitted.account_id)
@@ -158,10 +154,3 @@ class Shells:
         self._of[account_id] -= 1
         if not self._of[account_id]:
             del self._of[account_id]
-
-
-def note_opened(tx: Tx, admitted: Admission, way: str, now: int) -> None:
-    """A session was opened: the one place that tells of it."""
-    events.add(
-        tx, admitted.workload_id, "session opened", f"A session was opened {way} with {admitted.who}.", now
-    )

@@ -7,13 +7,14 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podd.domain import shell as rules
+from podd.domain.account import Origin
 from podd.domain.errors import NotFound, TooMany
 from podd.ports import Window
 from podd.services import entry
-from podd.services.entry import Admission
+from podd.services.entry import Admission, Entering, Session
 from podd.services.platform import Platform
 from podd.services.shells import Shell, Shells
 
@@ -56,8 +57,10 @@ class Terminals:
         argv = rules.shell(command)
         env = {"TERM": "xterm-256color"} if window else {}
         way = f"in a terminal from {address}" if address else "in a terminal from this machine"
-        shell = await self._shells.open(kept.admitted, argv, env=env, window=window, way=way)
-        ending = entry.end_of(self._podd, kept.admitted)
+        admitted = replace(kept.admitted, by=replace(kept.admitted.by, origin=Origin(address, "terminal")))
+        session = Session(Entering.COMMAND if command else Entering.SHELL, way)
+        shell = await self._shells.open(admitted, argv, env=env, window=window, session=session)
+        ending = entry.end_of(self._podd, admitted)
         terminal = Terminal(shell, self._settings.buffer_bytes, self._settings.reconnect_seconds, self._gone)
         self._open[terminal.name] = terminal
         terminal.start(ending)

@@ -181,3 +181,20 @@ def test_an_account_has_so_many_sessions_and_no_more(podd: Served, pod_id: str) 
 
 def _account(podd: Served) -> str:
     return str(podd.data("query { myself { id } }")["myself"]["id"])
+
+
+def test_tokens_and_sessions_are_in_the_audit_log_of_the_account(podd: Served, pod_id: str) -> None:
+    with socket(podd, {"token": token(podd, pod_id)}) as connection:
+        heard(connection)
+    with socket(podd, {"token": token(podd, pod_id), "command": COMMAND}) as connection:
+        heard(connection)
+    told = podd.http.get("/operator/v1/audit", params={"operation": "connect."}).json()["entries"]
+    assert sorted(entry["operation"] for entry in told) == [
+        "connect.command",
+        "connect.shell",
+        "connect.token",
+        "connect.token",
+    ]
+    assert {entry["thing"] for entry in told} == {pod_id}
+    assert {entry["address"] for entry in told} == {"127.0.0.1"}
+    assert len({entry["key_id"] for entry in told} - {""}) == 1

@@ -311,6 +311,21 @@ def test_who_came_in_and_how_is_told_in_the_pods_log(way: Way) -> None:
     )
 
 
+def test_what_opens_a_session_is_in_the_audit_log_with_the_key(
+    way: Way, listening: int, tmp_path: Path
+) -> None:
+    (tmp_path / "batch").write_text("ls\n")
+    port = str(way.daemon.ssh_port)
+    run(["sftp", *way.options, "-P", port, "-b", str(tmp_path / "batch"), f"{way.pod_id}@127.0.0.1"])
+    way.ssh("true")
+    assert asked(way, f"localhost:{listening}").stdout == "HELLO"
+    told = way.daemon.http(
+        "GET", "/operator/v1/audit", key=way.account, params={"operation": "connect.", "thing": way.pod_id}
+    ).json()["entries"]
+    assert {entry["operation"] for entry in told} >= {"connect.files", "connect.command", "connect.forward"}
+    assert all(entry["key_id"].startswith("SHA256:") for entry in told if entry["surface"] == "ssh")
+
+
 def test_many_silent_connections_keep_nobody_out(way: Way) -> None:
     """They come from one address, and the others from another."""
     silent = [socket.socket() for _ in range(200)]
