@@ -565,6 +565,7 @@ class Settings(BaseSettings):
     machine: Machine = Machine()
     tls: Tls = Tls()
     public_url: str = ""
+    allowed_hosts: Annotated[tuple[_Word, ...], BeforeValidator(_words)] = ()
     accelerate_workers: bool = True
     gpus: Gpus = Gpus()
     limits: Limits = Limits()

@@ -25,6 +25,7 @@ from podd.api.asgi import Door
 from podd.api.attempts import Attempts
 from podd.api.context import Api
 from podd.api.gauge import Gauge
+from podd.api.hosts import KnownHosts, names_of
 from podd.api.to_https import ToHttps
 from podd.api.visits import Reception
 from podd.certificates import Certificate
@@ -196,7 +197,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             )
             checks = Checks(podd)
             front = Front(Door(app, local=False), podd, checks)
-            everybody = Reception(front, podd)
+            named = KnownHosts(front, names_of(settings)) if settings.allowed_hosts else front
+            everybody = Reception(named, podd)
             plain = (
                 everybody
                 if settings.tls.http == "serve"
