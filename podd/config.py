@@ -409,6 +409,8 @@ class Proxy(_Section):
     connect_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10
     idle_seconds: Seconds = 3600
     pod_requests: Positive = 1000
+    login_seconds: Seconds = 86400
+    login_link_seconds: Seconds = 60
     message_bytes: Positive = 64 * 1024 * 1024
 
     @field_validator("domain")

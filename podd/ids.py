@@ -115,6 +115,10 @@ class DerivedKeys:
         """The hex tail of podHostId: stable, and not to be guessed from the id."""
         return self._mac(f"host:{workload_id}")[:8]
 
+    def port_pass(self, use: str, workload_id: str, port: int, until: int, shown_hash: str) -> str:
+        """Says that a pass to a port was made here."""
+        return self._mac(f"port:{use}:{workload_id}:{port}:{until}:{shown_hash}")
+
     def csrf(self, session_id: str) -> str:
         """What a page of podd's own sends along with each change, and no other site can know."""
         return self._mac(f"csrf:{session_id}")

@@ -217,6 +217,8 @@ ROUTES = _table(
     POST /secrets/rotate: secret.rotate
     GET /explanations/{id}: pod.explain or endpoint.explain
     POST /terminals: pod.connect
+    POST /ports/login: pod.guard
+    POST /ports/visit: pod.connect
     GET /machine: machine.read
     GET /use/{id}: machine.read
     GET /gpus: gpu.read

@@ -52,7 +52,10 @@ class Visit:
     def ends_with(self, shown: str) -> None:
         """End the visit once what was shown, a key or a session's token, is taken away. To be said before
         the database is asked whose it is: so nothing is missed in between."""
-        bell = revocation.bell(key_hash(shown))
+        self.ends_with_hash(key_hash(shown))
+
+    def ends_with_hash(self, shown_hash: str) -> None:
+        bell = revocation.bell(shown_hash)
         self._hold.enter_context(self._podd.bells.telling(bell, self._cut_off))
 
     def note(self, caller: Caller) -> None:

@@ -17,6 +17,7 @@ from podd.cli.credit import credit
 from podd.cli.gpus import gpus
 from podd.cli.keys import keys
 from podd.cli.notice import notice
+from podd.cli.proxy import proxy
 from podd.cli.quota import idle, quota
 from podd.cli.shell import shell
 from podd.cli.teams import teams
@@ -42,6 +43,7 @@ app.add_typer(gpus, name="gpus")
 app.add_typer(credit, name="credit")
 app.add_typer(notice, name="notice")
 app.add_typer(idle, name="idle")
+app.add_typer(proxy, name="proxy")
 account.command("quota")(quota)
 app.command("shell")(shell)
 app.command("audit")(audit)

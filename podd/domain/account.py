@@ -218,6 +218,7 @@ PERMISSIONS: dict[str, Permission] = {
     "pod.terminate": _account(_DEVS, _POD, _IN_PODS),
     # Not for the key of one pod: its environment can name any secret of the account.
     "pod.change": _account(_DEVS, _WRITE),
+    "pod.guard": _account(_DEVS, _WRITE, _OPERATORS),
     "volume.read": _account(_USERS, _READ),
     "volume.save": _account(_DEVS, _WRITE),
     "template.read": _account(_USERS, _READ),

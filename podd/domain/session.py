@@ -43,8 +43,12 @@ COOKIES = ("podd_session", "__Host-podd_session")
 """What the cookie with a session's token is called, without and behind TLS."""
 
 
+PORT_COOKIE = "podd_port"
+"""The cookie that opens a port which asks for a login."""
+
+
 def without_session(cookies: bytes) -> bytes:
-    """A `Cookie` header without the session's: no program behind the proxy is to see it."""
+    """A `Cookie` header without podd's own: no program behind the proxy is to see it."""
     parts = [part.strip() for part in cookies.split(b";")]
-    own = tuple(f"{name}=".encode() for name in COOKIES)
+    own = tuple(f"{name}=".encode() for name in (*COOKIES, PORT_COOKIE))
     return b"; ".join(part for part in parts if part and not part.startswith(own))

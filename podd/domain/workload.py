@@ -74,7 +74,8 @@ class Workload:
     one run of the container, which no change of the clock can make true of another. `started_at` is of the
     container that is there now, `last_started_at` of the last there was. `gpus_lost_at`: since when the
     container cannot use its GPUs any more. `created_by`: which member of the account has made it.
-    `sick_gpus` says of each GPU it holds that is not healthy what is wrong with it."""
+    `sick_gpus` says of each GPU it holds that is not healthy what is wrong with it. `guarded` are the http
+    ports that ask for a login."""
 
     id: str
     kind: Kind
@@ -105,6 +106,7 @@ class Workload:
     gpus_lost_at: int | None = None
     created_by: str = ""
     sick_gpus: tuple[str, ...] = ()
+    guarded: frozenset[int] = frozenset()
 
     def __hash__(self) -> int:
         """Of little, as what is kept about thousands of workloads is looked up by them."""
@@ -152,3 +154,8 @@ def retry_delay(failures: int) -> int:
 def ran_steadily(started_at: int | None, ended_at: int) -> bool:
     """A container that was up this long did start: its end does not count towards giving up."""
     return started_at is not None and ended_at - started_at >= STEADY_AFTER
+
+
+def offers_http(pod: Workload, port: int) -> bool:
+    """Whether the port is one of those that are reached by http."""
+    return any(offered.protocol == "http" and offered.number == port for offered in pod.needs.ports)

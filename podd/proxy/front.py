@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from podd.domain.workload import Desired, Kind, Phase, Workload
+from podd.domain.workload import Desired, Kind, Phase, Workload, offers_http
 from podd.proxy import routes
 from podd.proxy.balance import Ahead, Balancer, ClientLeft
 from podd.proxy.forward import Forwarder, Upstream, header
 from podd.proxy.health import Checks
 from podd.proxy.kept import Kept
+from podd.proxy.logins import Logins
 from podd.proxy.refusal import Refusal
 from podd.proxy.routes import EndpointCall, PodPort, Slash
 from podd.services.platform import Platform
@@ -56,7 +57,7 @@ class Front:
         try:
             match route:
                 case PodPort():
-                    with await self._pods.admit(route) as upstream:
+                    with await self._pods.admit(scope, route) as upstream:
                         await self._pass_on(scope, receive, send, upstream)
                 case EndpointCall():
                     receive = ahead = Ahead(receive)
@@ -90,20 +91,24 @@ class Pods:
         async def ask(pod_id: str) -> Workload | None:
             return await podd.store.read(workloads.get, pod_id)
 
+        self._logins = Logins(podd)
         self._known = Kept(podd.bells, workloads.bell, ask, KEPT)
 
-    async def admit(self, route: PodPort) -> AbstractContextManager[Upstream]:
+    async def admit(self, scope: Scope, route: PodPort) -> AbstractContextManager[Upstream]:
         """Raises Refusal. One text for what is missing, another's, or not offered."""
         pod = await self._known.get(route.pod_id)
         if pod is None or not _offers(pod, route.port):
             raise Refusal(404, MISSING)
+        without = await self._logins.let_in(scope, route) if route.port in pod.guarded else frozenset[bytes]()
         if pod.desired is not Desired.RUNNING:
             raise Refusal(503, "The pod is stopped.")
         if pod.phase is not Phase.RUNNING or not pod.address:
             raise Refusal(503, "The pod is starting.", retry=3)
         if self._under_way[pod.id] >= self._most:
             raise Refusal(503, f"The pod has {self._most} requests under way, which is the most.", retry=1)
-        return self._place(pod.id, Upstream(pod.address, route.port, route.path or "/", route.prefix))
+        return self._place(
+            pod.id, Upstream(pod.address, route.port, route.path or "/", route.prefix, without)
+        )
 
     def under_way(self, pod_id: str) -> int:
         return self._under_way[pod_id]
@@ -122,4 +127,4 @@ class Pods:
 def _offers(pod: Workload, port: int) -> bool:
     if pod.kind is not Kind.POD or pod.desired is Desired.TERMINATED:
         return False
-    return any(offered.protocol == "http" and offered.number == port for offered in pod.needs.ports)
+    return offers_http(pod, port)

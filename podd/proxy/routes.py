@@ -78,6 +78,14 @@ class Names:
         port = f":{url.port}" if url.port else ""
         return f"{url.scheme}://{endpoint_id}.api.{self.domain}{port}"
 
+    def pod_url(self, pod_id: str, port: int, public_url: str) -> str:
+        """Where clients reach a port of a pod, without a slash at the end."""
+        if not self.domain:
+            return f"{public_url}/proxy/{pod_id}/{port}"
+        url = urlsplit(public_url)
+        at = f":{url.port}" if url.port else ""
+        return f"{url.scheme}://{pod_id}-{port}.proxy.{self.domain}{at}"
+
     def _below(self, runpods: str, word: str) -> tuple[str, ...]:
         own = (f".{word}.{self.domain}",) if self.domain else ()
         return (*own, f".{runpods}")

@@ -108,7 +108,18 @@ def caller_of(
     db: Reader, presented: str, derived: DerivedKeys, operator_key_hash: str, now: int
 ) -> Caller | None:
     """Whose key this is; None for one podd does not know (any more)."""
-    key_hash = ids.key_hash(presented)
+    caller = caller_by_hash(db, ids.key_hash(presented), operator_key_hash, now)
+    if caller is not None:
+        return caller
+    workload_id = derived.pod_of(presented)
+    workload = workloads.get(db, workload_id) if workload_id else None
+    if workload is None:
+        return None
+    return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
+
+
+def caller_by_hash(db: Reader, key_hash: str, operator_key_hash: str, now: int) -> Caller | None:
+    """Whose key has this hash: the operator's, or one of an account."""
     if hmac.compare_digest(key_hash, operator_key_hash):
         return rules.OPERATOR
     found = keys.by_hash(db, key_hash, now)
@@ -122,11 +133,7 @@ def caller_of(
             role=role,
             scope=key.scope,
         )
-    workload_id = derived.pod_of(presented)
-    workload = workloads.get(db, workload_id) if workload_id else None
-    if workload is None:
-        return None
-    return Caller(CallerKind.WORKLOAD, account_id=workload.account_id, workload_id=workload.id)
+    return None
 
 
 # Private

@@ -38,6 +38,7 @@ class Entering(StrEnum):
     COMMAND = "connect.command"
     FILES = "connect.files"
     FORWARD = "connect.forward"
+    VISIT = "connect.visit"
     TOKEN = "connect.token"  # noqa: S105 - asked for one
 
 

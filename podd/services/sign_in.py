@@ -73,7 +73,12 @@ def make_link(tx: Tx, podd: Platform, caller: Caller, account: str) -> tuple[Acc
 
 def caller_of(db: Reader, podd: Platform, token: str) -> Caller | None:
     """Whose session this is; None for one that is over."""
-    session = sessions.by_hash(db, ids.key_hash(token))
+    return caller_by_hash(db, podd, ids.key_hash(token))
+
+
+def caller_by_hash(db: Reader, podd: Platform, token_hash: str) -> Caller | None:
+    """As `caller_of`, by the hash of its token."""
+    session = sessions.by_hash(db, token_hash)
     if session is None or session_lasts(podd).ends_at(session) <= podd.clock.now():
         return None
     return _caller(db, session.account_id, session.id)

@@ -434,6 +434,7 @@ def _workload(row: Row, gpus: list[Row], published: list[Row]) -> Workload:
         created_by=row["created_by"],
         last_started_at=row["last_started_at"],
         gpus_lost_at=row["gpus_lost_at"],
+        guarded=frozenset(map(int, row["guarded_ports"].split())),
         sick_gpus=tuple(_sick(gpu) for gpu in gpus if gpu["fault"] or gpu["health"] != GpuState.HEALTHY),
     )
 

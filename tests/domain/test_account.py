@@ -72,6 +72,7 @@ MAKING = {
     "endpoint.delete",
     "endpoint.save",
     "pod.change",
+    "pod.guard",
     "pod.create",
     "pod.start",
     "pod.stop",
@@ -99,7 +100,7 @@ AT_WORK, NOBODYS = {"job.work"}, {"account.none"}
             OPERATOR,
             OPERATORS_ONLY
             | {"key.read", "key.save", "pod.explain", "endpoint.explain"}
-            | {"plan.buy", "pod.connect"}
+            | {"plan.buy", "pod.connect", "pod.guard"}
             | {"team.read", "team.change"}
             | LOOKING_AFTER,
         ),

@@ -22,6 +22,7 @@ from podd.services import (
     keys,
     plans,
     pods,
+    port_logins,
     quotas,
     registries,
     retention,
@@ -33,6 +34,7 @@ from podd.services import (
     volumes,
 )
 from podd.services.passwords import Passwords
+from podd.services.port_logins import Door
 from podd.store.db import Tx
 from tests.services.conftest import NewLab
 from tests.services.lab import A6000, DOLLAR, Lab
@@ -74,6 +76,12 @@ def pod_started(lab: Lab) -> str:
     lab.stop(pod)
     lab.settle()
     lab.resume(pod)
+    return pod.id
+
+
+def port_guarded(lab: Lab) -> str:
+    pod = lab.pod(ports="8888/http")
+    lab.do(port_logins.guard, lab.podd, lab.caller, Door(pod.id, 8888), True)
     return pod.id
 
 
@@ -233,6 +241,7 @@ CHANGES: dict[str, Change] = {
     "pod.create": lambda lab: lab.pod().id,
     "plan.buy": plan_bought,
     "pod.exempt": pod_exempted,
+    "pod.guard": port_guarded,
     "pod.start": pod_started,
     "pod.stop": pod_stopped,
     "pod.terminate": pod_terminated,
