@@ -31,6 +31,7 @@ from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
 from podd.declared import DeclaredProbe, JoinedProbe
+from podd.domain.errors import StorageFailed
 from podd.gateway.server import Gateway
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
@@ -84,7 +85,8 @@ from podd.services.terminals import Terminals
 from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Webhooks
 from podd.store import jobs, meta, notices, sealed
-from podd.store.db import Store, Tx
+from podd.store.db import Store, Tx, nothing
+from podd.vitals import LOOP, RECONCILER, WRITER, Vitals
 from podd.volumes.room import disk_room
 from podd.volumes.storage import Storage, open_storage, wanted
 from podd.wakeups import Bells
@@ -134,6 +136,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
     """Everything started, in the order it depends on each other; stopped in the other."""
     bells = Bells()
     known = catalogue(settings)
+    vitals = Vitals(clock.monotonic())
     store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=_log_change)
     closing = contextlib.ExitStack()
     closing.callback(store.close)
@@ -174,7 +177,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
         fence = Fence(engine, ways_in.worker_port)
         await fence.tick(clock.now())
-        async with _at_work(podd, engine, info, storage, probe, fence) as reconciler:
+        async with _at_work(podd, engine, info, storage, probe, fence, vitals) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             shells = Shells(podd, engine)
             terminals = Terminals(podd, shells)
@@ -189,6 +192,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     terminals=terminals,
                     attempts=Attempts(settings.accounts),
                     passwords=Passwords(settings.accounts.passwords_at_once),
+                    vitals=vitals,
                 )
             )
             checks = Checks(podd)
@@ -246,6 +250,7 @@ async def _at_work(
     storage: VolumeStorage,
     probe: GpuProbe,
     fence: Fence,
+    vitals: Vitals,
 ) -> AsyncIterator[Reconciler]:
     """The loops run."""
     reconciler = Reconciler(podd, engine, storage)
@@ -292,6 +297,16 @@ async def _at_work(
     async def note_uses(_now: int) -> None:
         await podd.uses.flush(podd.store)
 
+    async def say_who_is_alive(_now: int) -> None:
+        vitals.beat(LOOP, podd.clock.monotonic())
+        with contextlib.suppress(StorageFailed):  # it answers, so it lives
+            await podd.store.write(nothing)
+        vitals.beat(WRITER, podd.clock.monotonic())
+
+    def hear(loop: str, _milliseconds: int, _failed: bool) -> None:
+        if loop == "reconcile":
+            vitals.beat(RECONCILER, podd.clock.monotonic())
+
     every = podd.settings.gpus.container_check_seconds
     loops = Loops(
         [
@@ -311,9 +326,11 @@ async def _at_work(
             Loop("history", 300, forget),
             Loop("uses", podd.settings.accounts.last_used_seconds, note_uses),
             Loop("fence", 30, fence.tick),
+            Loop("vitals", 5, say_who_is_alive),
         ],
         podd.bells,
         podd.clock,
+        hear,
     )
     await volume_files.at_start(podd, storage)
     leaving = threading.Event()

@@ -296,6 +296,10 @@ class Store:
                     self._on_told(what, facts)
 
 
+def nothing(_tx: Tx) -> None:
+    """A verb for who only wants to know whether the writer answers."""
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     """Keeps all of podd's statements compiled, and begins no transaction by itself."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
