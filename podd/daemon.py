@@ -35,6 +35,7 @@ from podd.domain.errors import StorageFailed
 from podd.gateway.server import Gateway
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
+from podd.instruments import Instruments
 from podd.listeners import Server, open_ways_in, operator_socket, ssh_sockets
 from podd.loops import Loop, Loops
 from podd.mail import SmtpPostman
@@ -137,12 +138,19 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
     bells = Bells()
     known = catalogue(settings)
     vitals = Vitals(clock.monotonic())
-    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=_log_change)
+    instruments = Instruments(settings.metrics.endpoints)
+
+    def hear_change(what: str, facts: dict[str, object]) -> None:
+        _log_change(what, facts)
+        instruments.note_change(what, facts)
+
+    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=hear_change)
+    store.on_batch = instruments.note_commit
     closing = contextlib.ExitStack()
     closing.callback(store.close)
     try:
         identity = await identify(store, settings.data_dir)
-        engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
+        engine, info = await asyncio.to_thread(_choose_engine, settings, identity, instruments)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
         storage = await asyncio.to_thread(_open_volumes, settings, info)
@@ -168,6 +176,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             operator_key_hash=identity.operator_key_hash,
             boot_id=await asyncio.to_thread(_boot_id),
             accelerator=hook if settings.accelerate_workers else None,
+            instruments=instruments,
         )
         store.last_step = partial(aftermath.follow, podd=podd)
         await _take_stock(podd, probe)
@@ -303,7 +312,8 @@ async def _at_work(
             await podd.store.write(nothing)
         vitals.beat(WRITER, podd.clock.monotonic())
 
-    def hear(loop: str, _milliseconds: int, _failed: bool) -> None:
+    def hear(loop: str, milliseconds: int, failed: bool) -> None:
+        podd.instruments.note_tick(loop, milliseconds, failed)
         if loop == "reconcile":
             vitals.beat(RECONCILER, podd.clock.monotonic())
 
@@ -415,7 +425,9 @@ def _boot_id() -> str:
 # The machine
 
 
-def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, EngineInfo]:
+def _choose_engine(
+    settings: Settings, identity: Identity, instruments: Instruments
+) -> tuple[Engine, EngineInfo]:
     """The engine to use. `auto` takes Docker where it answers, and stays with what it took: an engine that
     is merely late after a reboot must not be taken for absent."""
     wanted = settings.engine if settings.engine != "auto" else identity.engine or "auto"
@@ -424,6 +436,7 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
             identity.instance,
             timeout=settings.limits.engine_timeout_seconds,
             settings=settings.containers,
+            heard=instruments.note_call,
         )
         try:
             return docker, docker.info()

@@ -262,6 +262,7 @@ class Served:
         self.logs = Logs(self.podd, self.engine)
         self.shells = Shells(self.podd, self.engine)
         self.terminals = Terminals(self.podd, self.shells)
+        self.podd.store.on_batch = self.podd.instruments.note_commit
         self.vitals = Vitals(self.clock.monotonic())
         self.api = Api(
             self.podd,
