@@ -42,7 +42,7 @@ from podd.domain.money import nano_dollars
 
 DEFAULT_FILE = Path("/etc/podd/podd.toml")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_SECRET = ("mail.password", "notices.channels")
+_SECRET = ("mail.password", "notices.channels", "metrics.token")
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 
 NOT_SETTINGS = frozenset(
@@ -552,6 +552,13 @@ class Accounts(_Section):
     last_used_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
 
 
+class Metrics(_Section):
+    token: SecretStr = SecretStr("")
+    token_file: str = ""
+    allow: Annotated[tuple[Network, ...], BeforeValidator(_words)] = ()
+    endpoints: Annotated[int, Field(ge=0)] = 200
+
+
 class Settings(BaseSettings):
     """All settings, checked. Frozen; `load` is the way to get them, `Settings(...)` is for tests."""
 
@@ -586,6 +593,7 @@ class Settings(BaseSettings):
     billing: Billing = Billing()
     accounts: Accounts = Accounts()
     audit: Audit = Audit()
+    metrics: Metrics = Metrics()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

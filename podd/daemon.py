@@ -34,9 +34,11 @@ from podd.config import Settings, catalogue
 from podd.containers.engine import DockerEngine
 from podd.courier import HttpCourier
 from podd.declared import DeclaredProbe, JoinedProbe
+from podd.domain.errors import StorageFailed
 from podd.gateway.server import Gateway
 from podd.ids import DerivedKeys
 from podd.installation import DaemonError, Identity, identify, make_private_dir, only_daemon, sealing_keys
+from podd.instruments import Instruments
 from podd.listeners import Server, WaysIn, open_ways_in, operator_socket, ssh_sockets
 from podd.loops import Loop, Loops
 from podd.mail import SmtpPostman
@@ -87,7 +89,8 @@ from podd.services.terminals import Terminals
 from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Webhooks
 from podd.store import jobs, meta, notices, sealed
-from podd.store.db import Store, Tx
+from podd.store.db import Store, Tx, nothing
+from podd.vitals import LOOP, RECONCILER, WRITER, Vitals
 from podd.volumes.room import disk_room
 from podd.volumes.storage import Storage, open_storage, wanted
 from podd.wakeups import Bells
@@ -137,12 +140,20 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
     """Everything started, in the order it depends on each other; stopped in the other."""
     bells = Bells()
     known = catalogue(settings)
-    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=_log_change)
+    vitals = Vitals(clock.monotonic())
+    instruments = Instruments(settings.metrics.endpoints)
+
+    def hear_change(what: str, facts: dict[str, object]) -> None:
+        _log_change(what, facts)
+        instruments.note_change(what, facts)
+
+    store = await asyncio.to_thread(Store, settings.database, on_commit=bells.ring, on_told=hear_change)
+    store.on_batch = instruments.note_commit
     closing = contextlib.ExitStack()
     closing.callback(store.close)
     try:
         identity = await identify(store, settings.data_dir)
-        engine, info = await asyncio.to_thread(_choose_engine, settings, identity)
+        engine, info = await asyncio.to_thread(_choose_engine, settings, identity, instruments)
         closing.callback(engine.close)
         await store.write(meta.put, "engine", info.kind)
         storage = await asyncio.to_thread(_open_volumes, settings, info)
@@ -169,6 +180,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             operator_key_hash=identity.operator_key_hash,
             boot_id=await asyncio.to_thread(_boot_id),
             accelerator=hook if settings.accelerate_workers else None,
+            instruments=instruments,
         )
         store.last_step = partial(aftermath.follow, podd=podd)
         await _take_stock(podd, probe)
@@ -178,7 +190,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             log.warning("gpu unhealthy", gpu=uuid, reason=reason)
         fence = Fence(engine, ways_in.worker_port)
         await fence.tick(clock.now())
-        async with _at_work(podd, engine, info, storage, probe, fence) as reconciler:
+        async with _at_work(podd, engine, info, storage, probe, fence, vitals) as reconciler:
             telemetry = Telemetry(podd, engine, probe)
             shells = Shells(podd, engine)
             terminals = Terminals(podd, shells)
@@ -193,6 +205,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
                     terminals=terminals,
                     attempts=Attempts(settings.accounts),
                     passwords=Passwords(settings.accounts.passwords_at_once),
+                    vitals=vitals,
                 )
             )
             checks = Checks(podd)
@@ -264,6 +277,7 @@ async def _at_work(
     storage: VolumeStorage,
     probe: GpuProbe,
     fence: Fence,
+    vitals: Vitals,
 ) -> AsyncIterator[Reconciler]:
     """The loops run."""
     reconciler = Reconciler(podd, engine, storage)
@@ -310,6 +324,17 @@ async def _at_work(
     async def note_uses(_now: int) -> None:
         await podd.uses.flush(podd.store)
 
+    async def say_who_is_alive(_now: int) -> None:
+        vitals.beat(LOOP, podd.clock.monotonic())
+        with contextlib.suppress(StorageFailed):  # it answers, so it lives
+            await podd.store.write(nothing)
+        vitals.beat(WRITER, podd.clock.monotonic())
+
+    def hear(loop: str, milliseconds: int, failed: bool) -> None:
+        podd.instruments.note_tick(loop, milliseconds, failed)
+        if loop == "reconcile":
+            vitals.beat(RECONCILER, podd.clock.monotonic())
+
     every = podd.settings.gpus.container_check_seconds
     loops = Loops(
         [
@@ -329,9 +354,11 @@ async def _at_work(
             Loop("history", 300, forget),
             Loop("uses", podd.settings.accounts.last_used_seconds, note_uses),
             Loop("fence", 30, fence.tick),
+            Loop("vitals", 5, say_who_is_alive),
         ],
         podd.bells,
         podd.clock,
+        hear,
     )
     await volume_files.at_start(podd, storage)
     leaving = threading.Event()
@@ -416,7 +443,9 @@ def _boot_id() -> str:
 # The machine
 
 
-def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, EngineInfo]:
+def _choose_engine(
+    settings: Settings, identity: Identity, instruments: Instruments
+) -> tuple[Engine, EngineInfo]:
     """The engine to use. `auto` takes Docker where it answers, and stays with what it took: an engine that
     is merely late after a reboot must not be taken for absent."""
     wanted = settings.engine if settings.engine != "auto" else identity.engine or "auto"
@@ -425,6 +454,7 @@ def _choose_engine(settings: Settings, identity: Identity) -> tuple[Engine, Engi
             identity.instance,
             timeout=settings.limits.engine_timeout_seconds,
             settings=settings.containers,
+            heard=instruments.note_call,
         )
         try:
             return docker, docker.info()

@@ -27,17 +27,26 @@ class Loop:
     bells: tuple[str, ...] = ()
 
 
+Heard = Callable[[str, int, bool], None]
+"""Told after each tick: the loop's name, how many milliseconds it took, whether it failed."""
+
+
+def nobody(_name: str, _milliseconds: int, _failed: bool) -> None:
+    """Hears of a tick and does nothing."""
+
+
 class Loops:
-    def __init__(self, loops: list[Loop], bells: Bells, clock: Clock) -> None:
+    def __init__(self, loops: list[Loop], bells: Bells, clock: Clock, heard: Heard = nobody) -> None:
         self._loops = loops
         self._bells = bells
         self._clock = clock
+        self._heard = heard
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._listening: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         for loop in self._loops:
-            turn = _Turn(loop, self._clock)
+            turn = _Turn(loop, self._clock, self._heard)
             self._scheduler.add_job(
                 turn.run, "interval", seconds=loop.seconds, max_instances=1, coalesce=True, name=loop.name
             )
@@ -60,9 +69,10 @@ class Loops:
 class _Turn:
     """One tick at a time; wishes that come meanwhile are one wish."""
 
-    def __init__(self, loop: Loop, clock: Clock) -> None:
+    def __init__(self, loop: Loop, clock: Clock, heard: Heard) -> None:
         self._loop = loop
         self._clock = clock
+        self._heard = heard
         self._running = False
         self._again = False
 
@@ -79,7 +89,10 @@ class _Turn:
             self._running = False
 
     async def _tick(self) -> None:
+        begun, failed = self._clock.monotonic(), False
         try:
             await self._loop.tick(self._clock.now())
         except Exception:
+            failed = True
             log.exception("tick failed", loop=self._loop.name)
+        self._heard(self._loop.name, self._clock.monotonic() - begun, failed)

@@ -52,6 +52,7 @@ ROUTES = _table(
     GET /livez: health.read
     GET /readyz: health.read
     GET /health: health.read
+    GET /metrics: metrics.ask
     GET /docs: documentation.read
     GET /docs/openapi.json: documentation.read
     GET /docs/{path}: documentation.read

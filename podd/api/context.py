@@ -26,6 +26,7 @@ from podd.services.platform import Platform
 from podd.services.telemetry import Telemetry
 from podd.services.terminals import Terminals
 from podd.store.db import Reader, Tx
+from podd.vitals import Vitals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Api:
     passwords: Passwords
     turns: Turns = field(default_factory=Turns)
     kept: Kept = field(default_factory=Kept)
+    vitals: Vitals = field(default_factory=lambda: Vitals(0, {}))
 
     @property
     def now(self) -> int:

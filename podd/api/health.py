@@ -11,9 +11,13 @@ from podd.store import meta
 
 
 @get("/livez")
-async def livez() -> dict[str, Any]:
-    """The event loop turns."""
-    return {"status": "ok"}
+async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
+    """The event loop turns, the writer answers, and the reconciler looks again and again."""
+    api = api_of(request)
+    dead = api.vitals.dead(api.podd.clock.monotonic())
+    if dead:
+        return Response({"status": "unavailable", "dead": dead}, status_code=503)
+    return Response({"status": "ok"})
 
 
 @get(["/readyz", "/health"])

@@ -7,6 +7,7 @@ no route: the request's task is cancelled as if its client had gone.
 
 import asyncio
 import json
+import time
 from contextlib import ExitStack, suppress
 from typing import cast
 
@@ -87,17 +88,20 @@ class Reception:
     def __init__(self, app: ASGIApp, podd: Platform) -> None:
         self._app = app
         self._podd = podd
+        self._instruments = podd.instruments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(self._podd, scope)
         scope[_VISIT] = visit  # type: ignore[literal-required]
-        begun = False
+        begun, status, since = False, 0, time.perf_counter()
 
         async def sending(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, status
             if not begun:
                 await self._note_refused(visit)
                 begun = True
+                if message["type"] == "http.response.start":
+                    status = message["status"]
             await send(message)
 
         try:
@@ -108,6 +112,8 @@ class Reception:
                 raise
         finally:
             visit.close()
+            if status:  # neither WebSockets nor who left before the answer
+                self._instruments.note_request(visit.origin.surface, status, time.perf_counter() - since)
         if visit.cut_off:
             with suppress(OSError):
                 await _say_so(scope, send, begun)

@@ -6,6 +6,7 @@ What is asked and what the answer means is decided elsewhere.
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Never
@@ -43,18 +44,25 @@ class Connection:
         self._client: docker.APIClient | None = None
         self._streams: set[Stream | Duplex] = set()
         self._closed = False
+        self.heard: Callable[[str, float], None] = lambda _outcome, _seconds: None
 
     @contextmanager
     def api(self, judge: Judge | None = None) -> Iterator[docker.APIClient]:
         """The client; what it raises leaves as podd's errors. `judge` turns a refusal into the right one."""
+        begun, outcome = time.perf_counter(), "ok"
         try:
             yield self._connected()
         except APIError as error:
+            outcome = "refused"
             self._raise(error, judge or answers.failure)
         except json.JSONDecodeError as error:
+            outcome = "away"
             raise EngineAway("The Docker Engine broke off in the middle of an answer.") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, DockerException) as error:
+            outcome = "away"
             raise EngineAway(f"The Docker Engine cannot be reached: {error}.") from error
+        finally:
+            self.heard(outcome, time.perf_counter() - begun)
 
     @contextmanager
     def stream(

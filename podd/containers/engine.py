@@ -71,12 +71,15 @@ class DockerEngine(Engine):
         timeout: float = 30,
         pull_silence: float = 300,
         settings: Containers = asks.DEFAULTS,
+        heard: Callable[[str, float], None] | None = None,
     ) -> None:
         self._instance = instance
         self._filter = f"{asks.INSTANCE}={instance}"
         self._timeout = timeout
         self._pull_silence = pull_silence
         self._connection = Connection(base_url, timeout)
+        if heard is not None:
+            self._connection.heard = heard
         self._settings = settings
         self._networks = Networks(self._connection, instance, settings)
         self._features: asks.Features | None = None

@@ -172,6 +172,7 @@ _SIGNED_IN = Permission(
 PERMISSIONS: dict[str, Permission] = {
     # What everybody sees
     "health.read": _ANYBODY,
+    "metrics.ask": _ANYBODY,  # whoever shows what the settings ask for; see api/metrics.py
     "documentation.read": _ANYBODY,
     "catalogue.read": _ANYBODY,
     "account.none": Permission(frozenset({CallerKind.ANONYMOUS})),  # `myself` of nobody is nobody

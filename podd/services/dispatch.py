@@ -222,6 +222,7 @@ def _measure_cold_start(tx: Tx, worker_id: str, now: int) -> None:
         heard = worker.workload.phase is Phase.RUNNING  # it may be quicker than what podd hears of it
         began = (worker.awaited_since if heard else None) or now
         measures.note(tx, worker.endpoint_id, {Measure.COLD_START: now - began}, now)
+        tx.tell("worker ready", worker=worker_id, endpoint=worker.endpoint_id, cold_start_ms=now - began)
 
 
 def _stop_again(podd: Platform) -> int:

@@ -207,7 +207,18 @@ def end(
     )
     if webhook is None:
         return
-    tx.tell("job ended", job=job.id, endpoint=job.endpoint_id, status=status.value, attempt=job.attempt)
+    tx.tell(
+        "job ended",
+        job=job.id,
+        endpoint=job.endpoint_id,
+        status=status.value,
+        attempt=job.attempt,
+        **(
+            {"waited_ms": job.taken_at - job.enqueued_at, "ran_ms": now - job.taken_at}
+            if job.taken_at
+            else {}
+        ),
+    )
     if webhook and status in TOLD:
         webhooks.put(tx, webhook, job.id, now)
         tx.ring(WEBHOOKS)

@@ -10,6 +10,7 @@ from podd.domain.job import JobLimits
 from podd.domain.meter import Moment
 from podd.domain.pod import MachineFacts
 from podd.ids import DerivedKeys
+from podd.instruments import Instruments
 from podd.ports import Clock
 from podd.sealing import Sealer
 from podd.services.queue_cap import QueueCap
@@ -86,6 +87,7 @@ class Platform:
     queue_cap: QueueCap = field(default_factory=QueueCap)
     traffic: Traffic = field(default_factory=Traffic)
     uses: Uses = field(default_factory=Uses)
+    instruments: Instruments = field(default_factory=Instruments)
 
     def moment(self) -> Moment:
         """Now, by both clocks."""

@@ -10,6 +10,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -133,6 +134,8 @@ class Store:
     """
 
     last_step: Callable[[Tx], None] | None = None
+    on_batch: Callable[[int, float, bool], None] = staticmethod(lambda _size, _seconds, _stored: None)
+    """Told of each commit, from the writer thread: how many changes, how long, whether it was stored."""
 
     def __init__(
         self,
@@ -250,7 +253,9 @@ class Store:
         while running:
             batch, running = self._next_batch()
             if batch:
+                begun = time.perf_counter()
                 failure = _commit_together(connection, batch, self.last_step)
+                self.on_batch(len(batch), time.perf_counter() - begun, failure is None)
                 self.changes = connection.total_changes
                 self._settle(batch, failure)
         connection.close()
@@ -294,6 +299,10 @@ class Store:
             for waiting in stored:
                 for what, facts in waiting.told:
                     self._on_told(what, facts)
+
+
+def nothing(_tx: Tx) -> None:
+    """A verb for who only wants to know whether the writer answers."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:

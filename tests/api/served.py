@@ -43,6 +43,7 @@ from podd.services.telemetry import Telemetry
 from podd.services.terminals import Terminals
 from podd.store import gpus
 from podd.store.db import Store
+from podd.vitals import Vitals
 from podd.wakeups import Bells
 from tests.database import empty_database
 from tests.fakes import FakeEngine, FakeVolumes, ManualClock
@@ -261,6 +262,8 @@ class Served:
         self.logs = Logs(self.podd, self.engine)
         self.shells = Shells(self.podd, self.engine)
         self.terminals = Terminals(self.podd, self.shells)
+        self.podd.store.on_batch = self.podd.instruments.note_commit
+        self.vitals = Vitals(self.clock.monotonic())
         self.api = Api(
             self.podd,
             telemetry,
@@ -271,6 +274,7 @@ class Served:
             terminals=self.terminals,
             attempts=Attempts(self.settings.accounts),
             passwords=Passwords(self.settings.accounts.passwords_at_once),
+            vitals=self.vitals,
         )
         self._app = _app(self.api)
         own_socket = socket.socket(socket.AF_UNIX)

@@ -10,6 +10,7 @@ import pytest
 
 from podd.domain.errors import OUT_OF_STOCK, StorageFailed
 from podd.store import meta
+from podd.vitals import PATIENCE, WRITER
 from tests.api.conftest import NewPodd
 from tests.api.served import OPERATOR_KEY, QUICKLY, Served
 
@@ -29,6 +30,15 @@ def test_it_is_alive_and_ready_without_a_key(podd: Served) -> None:
         response = anonymous(podd, path)
         assert response.status_code == 200
         assert response.json() == {"status": "ok", "checks": {"database": "ok", "engine": "ok"}}
+
+
+def test_livez_names_the_parts_that_are_dead(podd: Served) -> None:
+    long_ago = podd.clock.monotonic() - PATIENCE[WRITER] - 1
+    podd.vitals.beat(WRITER, long_ago)
+    answer = anonymous(podd, "/livez")
+    assert (answer.status_code, answer.json()["dead"]) == (503, [WRITER])
+    podd.vitals.beat(WRITER, podd.clock.monotonic())
+    assert WRITER not in anonymous(podd, "/livez").json().get("dead", [])
 
 
 def test_it_is_not_ready_while_the_engine_is_away(podd: Served) -> None:

@@ -36,6 +36,7 @@ SEEN_BY_ALL = {
     "catalogue.read",
     "documentation.read",
     "health.read",
+    "metrics.ask",
     "session.open",
 }
 OPERATORS_ONLY = {
