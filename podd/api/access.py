@@ -197,7 +197,9 @@ ROUTES = _table(
     GET /ping/{worker_id}: job.work
 
     /operator/v1*
+    GET /accounts: account.list
     POST /accounts: account.create
+    GET /owners/{id}: account.list
     GET /keys: key.read
     POST /keys: key.save
     POST /keys/{key_id}/change: key.save
