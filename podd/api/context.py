@@ -227,7 +227,9 @@ def _in_place(db: Reader, request: AnyConnection, caller: Caller) -> Caller:
 
 
 def _named_account(request: AnyConnection) -> str:
-    return next((v.decode("latin-1").strip() for k, v in request.scope["headers"] if k == IN_PLACE_OF), "")
+    return next(
+        (v.decode(errors="replace").strip() for k, v in request.scope["headers"] if k == IN_PLACE_OF), ""
+    )
 
 
 async def _by_cookie(request: AnyConnection) -> Caller:

@@ -1,4 +1,4 @@
-"""podd key: API keys of accounts."""
+"""podd keys: API keys of accounts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -20,9 +20,9 @@ Account = Annotated[
 ]
 
 
-@keys.command("create")
+@keys.command("create", epilog="Example: podd keys create --account ada@example.org --read-only --days 30")
 def create(
-    account: Annotated[str, typer.Option(metavar="ID|EMAIL", help="Whose key it will be.")],
+    account: Account = "",
     name: Annotated[str | None, typer.Option(help="What to call the key.")] = None,
     user: Annotated[str, typer.Option(metavar="ID|EMAIL", help="The member of the team it is for.")] = "",
     read_only: Annotated[bool, typer.Option("--read-only", help="For looking only.")] = False,
@@ -48,7 +48,7 @@ def create(
     print(made.model_dump_json() if as_json else f"key {made.key_id}\nAPI key {made.api_key}")
 
 
-@keys.command("list")
+@keys.command("list", epilog="Example: podd keys list --account ada@example.org")
 def list_keys(account: Account = "", as_json: AsJson = False, config: Config = None) -> None:
     """List the keys of an account: what each is for and until when; never the keys themselves."""
     found = ask(config, f"/operator/v1/keys?{urlencode({'account': account})}", KeyList)
@@ -61,9 +61,9 @@ def list_keys(account: Account = "", as_json: AsJson = False, config: Config = N
     Console(highlight=False, width=1000).print(table)
 
 
-@keys.command("revoke")
+@keys.command("revoke", epilog="Example: podd keys revoke KEY")
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `podd key list` shows it.")],
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `podd keys list` shows it.")],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""podd notice: what people are told by mail and other channels."""
+"""podd notices: what people are told by mail and other channels."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,10 +12,10 @@ from rich.table import Table
 from podd.cli.terminal import AsJson, Config, ask, tell
 from podd.wire.notice import NoticeList, TestWish
 
-notice = typer.Typer(help="What people are told by mail and other channels.", no_args_is_help=True)
+notices = typer.Typer(help="What people are told by mail and other channels.", no_args_is_help=True)
 
 
-@notice.command("list")
+@notices.command("list", epilog="Example: podd notices list ada@example.org --limit 10")
 def list_notices(
     account: Annotated[str, typer.Argument(metavar="[ID|EMAIL]", help="Only those to this account.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
@@ -37,7 +37,7 @@ def list_notices(
     Console(highlight=False, width=1000).print(table)
 
 
-@notice.command("test")
+@notices.command("test", epilog="Example: podd notices test ada@example.org")
 def send_test(
     account: Annotated[
         str, typer.Argument(metavar="[ID|EMAIL]", help="Whom to send it; without, the operator.")
@@ -45,9 +45,9 @@ def send_test(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Send a notice to see whether they arrive; `podd notice list` shows what became of it."""
+    """Send a notice to see whether they arrive; `podd notices list` shows what became of it."""
     made = tell(config, "/operator/v1/notices/test", TestWish(account=account), NoticeList)
     if as_json:
         print(made.model_dump_json())
     else:
-        print(f"notice {made.notices[0].number} is on its way; `podd notice list` shows what becomes of it")
+        print(f"notice {made.notices[0].number} is on its way; `podd notices list` shows what becomes of it")

@@ -1,4 +1,4 @@
-"""podd account quota, and podd idle: how much accounts may have, and which pods may stand idle."""
+"""podd accounts quota, and podd idle: how much accounts may have, and which pods may stand idle."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -70,7 +70,7 @@ def quota(
     Console(highlight=False, width=1000).print(table)
 
 
-@idle.command("exempt")
+@idle.command("exempt", epilog="Example: podd idle exempt POD")
 def exempt(
     pod: Annotated[str, typer.Argument(metavar="POD", help="The id of the pod.")],
     off: Annotated[bool, typer.Option("--off", help="Stop it again when it is idle.")] = False,

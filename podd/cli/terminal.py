@@ -1,6 +1,8 @@
 """What the commands share: their options, the daemon they speak to, and how they end."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -29,31 +31,32 @@ def settings_of(config: Path | None) -> Settings:
         fail(str(error), 2)
 
 
-def tell(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
-    """Post `wish` to podd; ends the command when it does not go well."""
+@contextmanager
+def speaking(config: Path | None) -> Iterator[Client]:
+    """A client; ends the command when something does not go well."""
     try:
         with Client.find(settings_of(config).data_dir) as client:
-            return client.post(path, wish, answer)
+            yield client
     except ClientError as error:
         fail(str(error))
+
+
+def tell(config: Path | None, path: str, wish: BaseModel, answer: type[A]) -> A:
+    """Post `wish` to podd; ends the command when it does not go well."""
+    with speaking(config) as client:
+        return client.post(path, wish, answer)
 
 
 def ask(config: Path | None, path: str, answer: type[A]) -> A:
     """Read from podd; ends the command when it does not go well."""
-    try:
-        with Client.find(settings_of(config).data_dir) as client:
-            return client.get(path, answer)
-    except ClientError as error:
-        fail(str(error))
+    with speaking(config) as client:
+        return client.get(path, answer)
 
 
 def read(config: Path | None, path: str) -> str:
     """Read a text from podd; ends the command when it does not go well."""
-    try:
-        with Client.find(settings_of(config).data_dir) as client:
-            return client.text(path)
-    except ClientError as error:
-        fail(str(error))
+    with speaking(config) as client:
+        return client.text(path)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

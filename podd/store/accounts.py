@@ -6,7 +6,6 @@ from typing import Any
 from podd.domain.account import Account, AccountKind
 from podd.store.db import Reader, Row, Tx
 
-
 _KINDS = {
     "workloads": "kind",
     "endpoints": "'endpoint'",

@@ -1,4 +1,4 @@
-"""The operator acts in the place of an account, by the APIs its owner uses, and is written down as the operator."""
+"""The operator acts in the place of an account, by its owner's APIs, and is written down as the operator."""
 
 from collections.abc import Iterator
 
