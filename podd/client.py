@@ -61,11 +61,13 @@ class Login(BaseModel):
 
 class Client:
     """`Client.local(data_dir)` or `Client.remote(url, key)`; `Client.find` chooses by the environment.
-    `is_operator` says whose way in it is."""
+    `is_operator` says whose way in it is, `is_local` that it is the socket; `where` is the URL or its
+    path."""
 
     def __init__(self, http: httpx.Client, where: str, *, is_operator: bool, socket_path: str = "") -> None:
         self.is_operator = is_operator
         self.where = where
+        self.is_local = bool(socket_path)
         self._http = http
         self._socket_path = socket_path
 

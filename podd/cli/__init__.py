@@ -23,6 +23,7 @@ from podd.cli.keys import keys
 from podd.cli.login import login, logout
 from podd.cli.notice import notices
 from podd.cli.pods import pods
+from podd.cli.project import project
 from podd.cli.quota import idle
 from podd.cli.registry import registry
 from podd.cli.secrets import secrets
@@ -48,6 +49,7 @@ for _name, _group in {
     "volumes": volumes,
     "templates": templates,
     "registry": registry,
+    "project": project,
     "secrets": secrets,
     "gpus": gpus,
     "accounts": accounts,

@@ -54,7 +54,8 @@ def by_caller(db: Reader, caller: Caller, workload_id: str) -> Admission:
     if caller.kind is CallerKind.OPERATOR:
         return Admission(workload.id, workload.account_id, "the operator")
     rules.require_own(caller, workload.account_id, workload.id, MISSING)
-    return Admission(workload.id, workload.account_id, f"the API key {caller.key_id}", key_id=caller.key_id)
+    who = "the operator" if caller.actor is CallerKind.OPERATOR else f"the API key {caller.key_id}"
+    return Admission(workload.id, workload.account_id, who, key_id=caller.key_id)
 
 
 def over(db: Reader, admission: Admission) -> str:
