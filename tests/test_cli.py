@@ -174,7 +174,7 @@ def test_an_account_is_made_with_a_key_that_works(run: Run, podd: Served, here: 
     result = run("accounts", "create", "ann@example.com", "--json", **here)
     assert result.exit_code == 0
     made = json.loads(result.stdout)
-    assert made.keys() == {"account_id", "api_key"}
+    assert made.keys() == {"account_id", "email", "api_key"}
     assert podd.data("{ myself { id email } }", key=made["api_key"]) == {
         "myself": {"id": made["account_id"], "email": "ann@example.com"}
     }

@@ -49,6 +49,7 @@ def _table(text: str) -> dict[str, Operations]:
 ROUTES = _table(
     """
     POST /graphql: catalogue.read
+    GET /sign-in: session.open
     GET /livez: health.read
     GET /readyz: health.read
     GET /health: health.read

@@ -1,6 +1,5 @@
 """podd accounts: those of the people who use this machine."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -45,7 +44,7 @@ def create(
     """Make an account and print its first API key, which is not shown again."""
     made = tell(config, "/operator/v1/accounts", AccountWish(email=email, name=name, team=team), NewAccount)
     if as_json:
-        print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
+        print(made.model_dump_json())
     else:
         print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
 

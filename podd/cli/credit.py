@@ -6,12 +6,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from podd.cli.funding import Account, allowance, money, plan, plan_text, refill, refill_text, voucher
-from podd.cli.terminal import AsJson, Config, ask, read, tell
+from podd.cli.terminal import AsJson, Config, ask, print_table, read, tell
 from podd.cli.things import Account as InPlace
 from podd.cli.things import acting
 from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish, VoucherCode
@@ -85,7 +84,7 @@ def show(account: OwnAccount = "", as_json: AsJson = False, config: Config = Non
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
         table.add_row(when, line.amount, escape(line.text or f"{line.item} of {line.resource}"))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 @credit.command("statement", epilog="Example: podd credit statement ada@example.org --month 2026-01 --csv")

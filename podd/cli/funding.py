@@ -7,11 +7,9 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, print_table, tell
 from podd.domain.calendar import Every
 from podd.domain.money import prose_time
 from podd.wire.credit import (
@@ -65,12 +63,12 @@ def list_vouchers(as_json: AsJson = False, config: Config = None) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "dollars", "good until", "redeemed", "for", box=None, pad_edge=False)
+    table = columns("id", "dollars", "good until", "redeemed", "for")
     for one in found.vouchers:
         until = prose_time(one.expires_at) if one.expires_at else ""
         redeemed = f"{prose_time(one.redeemed_at)} {one.account}" if one.redeemed_at else ""
         table.add_row(one.id, one.amount, until, redeemed, escape(one.text))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 @allowance.command(

@@ -5,11 +5,9 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, speaking, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, print_table, speaking, tell
 from podd.cli.things import show_table
 from podd.wire.operator import DrainWish, GpuList, GpuStatus, Nothing
 
@@ -91,7 +89,7 @@ def _show_gpus(found: GpuList, as_json: bool) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("GPU", "type", "state", "use", "memory", "held by", "UUID", box=None, pad_edge=False)
+    table = columns("GPU", "type", "state", "use", "memory", "held by", "UUID")
     for gpu in found.gpus:
         holder = gpu.held_by
         table.add_row(
@@ -103,8 +101,7 @@ def _show_gpus(found: GpuList, as_json: bool) -> None:
             f"{holder.kind} {holder.workload} of {holder.account}" if holder else "-",
             gpu.uuid,
         )
-    # As wide as it takes, also through a pipe: an UUID that is cut off is of no use.
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 def _gpu_state(gpu: GpuStatus) -> str:

@@ -5,11 +5,9 @@ from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, fail, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, fail, print_table, tell
 from podd.wire.keys import Key, KeyList, KeyWish, NewKey
 from podd.wire.operator import Nothing
 
@@ -55,10 +53,10 @@ def list_keys(account: Account = "", as_json: AsJson = False, config: Config = N
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "name", "for", "of", "expires", box=None, pad_edge=False)
+    table = columns("id", "name", "for", "of", "expires")
     for key in found.keys:
         table.add_row(key.key_id, escape(key.name), _scope(key), key.user_id, key.expires_at or "never")
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 @keys.command("revoke", epilog="Example: podd keys revoke KEY")

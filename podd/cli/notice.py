@@ -5,11 +5,10 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, print_table, tell
 from podd.wire.notice import NoticeList, TestWish
 
 notices = typer.Typer(help="What people are told by mail and other channels.", no_args_is_help=True)
@@ -34,7 +33,7 @@ def list_notices(
         state = f"{one.state} ({one.reason}; {one.tries} tries)" if one.reason else one.state
         to = one.address or one.account or "operator"
         table.add_row(when, escape(to), escape(one.subject), one.kind, escape(state))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 @notices.command("test", epilog="Example: podd notices test ada@example.org")

@@ -5,11 +5,9 @@ from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, fail, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, fail, print_table, tell
 from podd.wire.operator import Nothing
 from podd.wire.teams import (
     Acceptance,
@@ -150,18 +148,18 @@ def _show_members(found: MemberList, as_json: bool) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "e-mail", "name", "role", box=None, pad_edge=False)
+    table = columns("id", "e-mail", "name", "role")
     for member in found.members:
         role = f"{member.role}, owner" if member.owner else member.role
         table.add_row(member.user_id, escape(member.email), escape(member.name), role)
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 def _show_invitations(found: InvitationList, as_json: bool) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "role", "for", "expires", box=None, pad_edge=False)
+    table = columns("id", "role", "for", "expires")
     for one in found.invitations:
         table.add_row(one.invitation_id, one.role, escape(one.email or "anybody"), one.expires_at)
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)

@@ -8,6 +8,8 @@ from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
 
 from podd.client import Client, ClientError
 from podd.config import ConfigError, Settings, load
@@ -57,6 +59,16 @@ def read(config: Path | None, path: str) -> str:
     """Read a text from podd; ends the command when it does not go well."""
     with speaking(config) as client:
         return client.text(path)
+
+
+def columns(*heads: str) -> Table:
+    """A table under these heads, for `print_table`."""
+    return Table(*heads, box=None, pad_edge=False)
+
+
+def print_table(table: Table) -> None:
+    """As wide as it takes, also through a pipe: an id that is cut off is of no use."""
+    Console(highlight=False, width=1000).print(table)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

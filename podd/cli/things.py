@@ -14,11 +14,10 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, fail, speaking
+from podd.cli.terminal import AsJson, Config, columns, fail, print_table, speaking
 from podd.client import Client
 from podd.wire.operator import AccountList, Owner
 
@@ -155,15 +154,14 @@ def show(thing: Any, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in thing.items():
         table.add_row(f"[bold]{escape(name)}[/]", escape(text(value)))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-def show_table(columns: Mapping[str, Cell], rows: Sequence[Json]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+def show_table(cells: Mapping[str, Cell], rows: Sequence[Json]) -> None:
+    table = columns(*cells)
     for row in rows:
-        table.add_row(*(escape(text(cell(row))) for cell in columns.values()))
-    # As wide as it takes, also through a pipe: an id that is cut off is of no use.
-    Console(highlight=False, width=1000).print(table)
+        table.add_row(*(escape(text(cell(row))) for cell in cells.values()))
+    print_table(table)
 
 
 def text(value: object) -> str:
