@@ -23,10 +23,12 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs `podd WORDS...`; none of podd's variables are set but those given by name."""
-    for name in ("PODD_URL", "PODD_API_KEY", "PODD_CONFIG", "PODD_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("PODD_URL", "PODD_API_KEY", "PODD_CONFIG", "PODD_DATA_DIR", "RUNPOD_API_KEY"):
+        monkeypatch.setenv(name, "")  # what a command sets is undone as well
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
 
     def run(*words: str, **env: str) -> Result:
         return CliRunner().invoke(cli.app, list(words), env={"COLUMNS": "200", "TERM": "dumb", **env})
@@ -48,9 +50,11 @@ def here(podd: Served) -> dict[str, str]:
 
 
 def commands(group: Any, words: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Every command below this one, by the words that call it."""
+    """Every command below this one that help shows, by the words that call it."""
     found: dict[str, Any] = {}
     for name, command in group.commands.items():
+        if command.hidden:
+            continue
         path = (*words, name)
         found |= commands(command, path) if hasattr(command, "commands") else {" ".join(path): command}
     return found
@@ -83,12 +87,59 @@ def test_every_command_explains_itself_and_its_options(run: Run, words: str) -> 
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_takes_a_settings_file(words: str) -> None:
-    assert "--config" in [option for parameter in COMMANDS[words].params for option in parameter.opts]
+    assert "--config" in options_of(words)
 
 
-@pytest.mark.parametrize(
-    "words", ["nothing", "account", "account nothing", "key create", "version --nothing"]
-)
+PRINTS_NO_FACTS = {"serve", "demo", "credit statement"}
+"""They run for as long as they are needed, or what they print is a document."""
+OTHERS = {"backup", "ca", "config", "cp", "events", "logs", "restore", "s3-key", "shell", "tui"}
+
+
+@pytest.mark.parametrize("words", sorted(set(COMMANDS) - PRINTS_NO_FACTS))
+def test_every_command_that_prints_facts_prints_them_as_json(words: str) -> None:
+    assert words.split()[0] in OTHERS or "--json" in options_of(words)
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS))
+def test_every_commands_help_ends_with_an_example_that_calls_it(words: str) -> None:
+    if words.split()[0] in OTHERS:
+        return
+    example = COMMANDS[words].epilog or ""
+    assert example.startswith(f"Example: podd {words}")
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    documented = (Path(__file__).parents[1] / "docs/cli.md").read_text()
+    for words in COMMANDS:
+        noun, *verb = words.split()
+        if noun not in OTHERS:
+            assert any(
+                noun in line and (not verb or verb[-1] in line)
+                for line in documented.splitlines()
+                if line.startswith("|")
+            ), words
+
+
+def options_of(words: str) -> list[str]:
+    return [option for parameter in COMMANDS[words].params for option in parameter.opts]
+
+
+def test_completion_is_generated_for_each_shell_and_knows_nouns_and_verbs(run: Run) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        script = CliRunner().invoke(cli.app, prog_name="podd", env={"_PODD_COMPLETE": f"source_{shell}"})
+        assert (script.exit_code, "_PODD_COMPLETE" in script.stdout) == (0, True)
+    asked = {"_PODD_COMPLETE": "complete_bash", "COMP_WORDS": "podd pods st", "COMP_CWORD": "2"}
+    found = CliRunner().invoke(cli.app, prog_name="podd", env=asked)
+    assert found.stdout.split() == ["start", "stop"]
+
+
+def test_the_singular_words_of_earlier_versions_still_work(run: Run, here: dict[str, str]) -> None:
+    made = json.loads(run("account", "create", "old@example.com", "--json", **here).stdout)
+    listed = json.loads(run("key", "list", "--account", made["account_id"], "--json", **here).stdout)
+    assert len(listed["keys"]) == 1
+
+
+@pytest.mark.parametrize("words", ["nothing", "account", "accounts nothing", "jobs run", "version --nothing"])
 def test_wrong_use_is_exit_code_2(run: Run, words: str) -> None:
     assert run(*words.split()).exit_code == 2
 
@@ -120,19 +171,19 @@ def test_the_version_is_printed(run: Run) -> None:
 
 
 def test_an_account_is_made_with_a_key_that_works(run: Run, podd: Served, here: dict[str, str]) -> None:
-    result = run("account", "create", "ann@example.com", "--json", **here)
+    result = run("accounts", "create", "ann@example.com", "--json", **here)
     assert result.exit_code == 0
     made = json.loads(result.stdout)
-    assert made.keys() == {"account_id", "api_key"}
+    assert made.keys() == {"account_id", "email", "api_key"}
     assert podd.data("{ myself { id email } }", key=made["api_key"]) == {
         "myself": {"id": made["account_id"], "email": "ann@example.com"}
     }
 
 
 def test_a_key_is_made_by_id_and_by_address(run: Run, podd: Served, here: dict[str, str]) -> None:
-    account = json.loads(run("account", "create", "bob@example.com", "--json", **here).stdout)
+    account = json.loads(run("accounts", "create", "bob@example.com", "--json", **here).stdout)
     for whose in (account["account_id"], "bob@example.com"):
-        result = run("key", "create", "--account", whose, "--name", "laptop", "--json", **here)
+        result = run("keys", "create", "--account", whose, "--name", "laptop", "--json", **here)
         assert result.exit_code == 0
         made = json.loads(result.stdout)
         assert made.keys() >= {"key_id", "api_key"}
@@ -142,50 +193,50 @@ def test_a_key_is_made_by_id_and_by_address(run: Run, podd: Served, here: dict[s
 def test_a_key_is_for_what_it_says_and_is_worthless_once_revoked(
     run: Run, podd: Served, here: dict[str, str]
 ) -> None:
-    run("account", "create", "carol@example.com", **here)
+    run("accounts", "create", "carol@example.com", **here)
     whose = ("--account", "carol@example.com")
-    words = ("key", "create", *whose, "--name", "watcher", "--read-only", "--days", "3", "--json")
+    words = ("keys", "create", *whose, "--name", "watcher", "--read-only", "--days", "3", "--json")
     made = json.loads(run(*words, **here).stdout)
     assert podd.data("{ myself { email } }", key=made["api_key"]) == {
         "myself": {"email": "carol@example.com"}
     }
-    listed = json.loads(run("key", "list", *whose, "--json", **here).stdout)["keys"]
+    listed = json.loads(run("keys", "list", *whose, "--json", **here).stdout)["keys"]
     assert {key["name"]: key["scope"] for key in listed} == {"first key": "all", "watcher": "read_only"}
-    assert made["api_key"] not in run("key", "list", *whose, **here).stdout
-    assert run("key", "revoke", made["key_id"], **here).stdout == f"key {made['key_id']} revoked\n"
+    assert made["api_key"] not in run("keys", "list", *whose, **here).stdout
+    assert run("keys", "revoke", made["key_id"], **here).stdout == f"key {made['key_id']} revoked\n"
     with podd.client(made["api_key"]) as http:
         assert http.get("/v1/pods").status_code == 401
-    assert run("key", "create", *whose, "--read-only", "--pod", "x", **here).exit_code == 2
+    assert run("keys", "create", *whose, "--read-only", "--pod", "x", **here).exit_code == 2
 
 
 def test_a_team_is_made_joined_and_left(run: Run, podd: Served, here: dict[str, str]) -> None:
     team = "team@example.com"
-    run("account", "create", team, "--team", **here)
-    person = json.loads(run("account", "create", "dora@example.com", "--json", **here).stdout)
-    invitation = json.loads(run("team", "invite", team, "--role", "basic", "--json", **here).stdout)
-    assert invitation["token"] not in run("team", "invitations", team, **here).stdout
+    run("accounts", "create", team, "--team", **here)
+    person = json.loads(run("accounts", "create", "dora@example.com", "--json", **here).stdout)
+    invitation = json.loads(run("teams", "invite", team, "--role", "basic", "--json", **here).stdout)
+    assert invitation["token"] not in run("teams", "invitations", team, **here).stdout
     outside = {"PODD_URL": podd.url, "PODD_API_KEY": person["api_key"]}
-    joined = json.loads(run("team", "join", invitation["token"], "--json", **outside).stdout)
+    joined = json.loads(run("teams", "join", invitation["token"], "--json", **outside).stdout)
     assert joined["role"] == "basic"
-    assert run("team", "change", team, "dora@example.com", "--role", "dev", **here).stdout == (
+    assert run("teams", "change", team, "dora@example.com", "--role", "dev", **here).stdout == (
         "dora@example.com is dev\n"
     )
-    members = json.loads(run("team", "members", team, "--json", **here).stdout)["members"]
+    members = json.loads(run("teams", "members", team, "--json", **here).stdout)["members"]
     assert [(member["email"], member["role"]) for member in members] == [
         (team, "admin"),
         ("dora@example.com", "dev"),
     ]
-    refused = run("team", "convert-back", team, **here)
+    refused = run("teams", "convert-back", team, **here)
     assert "remove its members first" in refused.stderr
-    run("team", "remove", team, "dora@example.com", **here)
-    assert "is a personal account" in run("team", "convert-back", team, **here).stdout
-    assert "is a team account" in run("team", "convert", team, "--name", "The lab", **here).stdout
-    assert run("team", "add", team, "dora@example.com", "--role", "billing", **here).exit_code == 0
-    withdrawn = json.loads(run("team", "invite", team, "--json", **here).stdout)["invitation_id"]
-    assert json.loads(run("team", "withdraw", team, withdrawn, "--json", **here).stdout) == {
+    run("teams", "remove", team, "dora@example.com", **here)
+    assert "is a personal account" in run("teams", "convert-back", team, **here).stdout
+    assert "is a team account" in run("teams", "convert", team, "--name", "The lab", **here).stdout
+    assert run("teams", "add", team, "dora@example.com", "--role", "billing", **here).exit_code == 0
+    withdrawn = json.loads(run("teams", "invite", team, "--json", **here).stdout)["invitation_id"]
+    assert json.loads(run("teams", "withdraw", team, withdrawn, "--json", **here).stdout) == {
         "invitations": []
     }
-    assert run("team", "add", team, "dora@example.com", "--role", "boss", **here).exit_code == 2
+    assert run("teams", "add", team, "dora@example.com", "--role", "boss", **here).exit_code == 2
 
 
 def test_the_key_of_secrets_is_rotated(run: Run, here: dict[str, str]) -> None:
@@ -195,19 +246,19 @@ def test_the_key_of_secrets_is_rotated(run: Run, here: dict[str, str]) -> None:
 
 
 def test_people_read_it_in_plain_words(run: Run, here: dict[str, str]) -> None:
-    made = run("account", "create", "cat@example.com", **here).stdout
+    made = run("accounts", "create", "cat@example.com", **here).stdout
     assert re.fullmatch(r"account user_\w{24} \(cat@example\.com\)\nAPI key rpa_\w{40}\n", made)
-    more = run("key", "create", "--account", "cat@example.com", **here).stdout
+    more = run("keys", "create", "--account", "cat@example.com", **here).stdout
     assert re.fullmatch(r"key \w{14}\nAPI key rpa_\w{40}\n", more)
 
 
 def test_failures_are_told_in_one_line_and_exit_code_1(run: Run, here: dict[str, str]) -> None:
-    run("account", "create", "dan@example.com", **here)
+    run("accounts", "create", "dan@example.com", **here)
     for words, said in {
-        "account create dan@example.com": "podd: There is already an account for dan@example.com.\n",
-        "account create nobody": "podd: 'nobody' is not an e-mail address.\n",
-        "key create --account nobody": (
-            "podd: There is no account 'nobody'; `podd account create` makes one.\n"
+        "accounts create dan@example.com": "podd: There is already an account for dan@example.com.\n",
+        "accounts create nobody": "podd: 'nobody' is not an e-mail address.\n",
+        "keys create --account nobody": (
+            "podd: There is no account 'nobody'; `podd accounts create` makes one.\n"
         ),
     }.items():
         result = run(*words.split(), **here)
@@ -221,7 +272,7 @@ def test_failures_are_told_in_one_line_and_exit_code_1(run: Run, here: dict[str,
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 def test_a_daemon_that_does_not_run_is_told_with_what_to_do(run: Run, tmp_path: Path) -> None:
-    result = run("account", "create", "eve@example.com", PODD_DATA_DIR=str(tmp_path))
+    result = run("accounts", "create", "eve@example.com", PODD_DATA_DIR=str(tmp_path))
     code, said, told = result.exit_code, result.stdout, result.stderr
     del result
     gc.collect()  # the HTTP library leaves a socket open that could not be connected
@@ -233,7 +284,7 @@ def test_a_daemon_that_does_not_run_is_told_with_what_to_do(run: Run, tmp_path: 
 
 def test_the_operator_may_be_elsewhere(run: Run, podd: Served, tmp_path: Path) -> None:
     away = {"PODD_URL": podd.url, "PODD_DATA_DIR": str(tmp_path)}
-    made = run("account", "create", "far@example.com", "--json", **away, PODD_API_KEY=OPERATOR_KEY)
+    made = run("accounts", "create", "far@example.com", "--json", **away, PODD_API_KEY=OPERATOR_KEY)
     assert made.exit_code == 0
     assert json.loads(made.stdout)["api_key"]
 
@@ -248,7 +299,7 @@ def test_the_operator_may_be_elsewhere(run: Run, podd: Served, tmp_path: Path) -
     ],
 )
 def test_elsewhere_only_the_operators_key_will_do(run: Run, podd: Served, key: str, said: str) -> None:
-    result = run("account", "create", "x@example.com", PODD_URL=podd.url, PODD_API_KEY=key)
+    result = run("accounts", "create", "x@example.com", PODD_URL=podd.url, PODD_API_KEY=key)
     assert result.exit_code == 1
     assert result.stderr.startswith(said)
     assert result.stderr.count("\n") == 1
@@ -256,7 +307,7 @@ def test_elsewhere_only_the_operators_key_will_do(run: Run, podd: Served, key: s
 
 
 def test_an_accounts_key_is_not_enough(run: Run, podd: Served) -> None:
-    result = run("account", "create", "x@example.com", PODD_URL=podd.url, PODD_API_KEY=podd.key)
+    result = run("accounts", "create", "x@example.com", PODD_URL=podd.url, PODD_API_KEY=podd.key)
     assert (result.exit_code, result.stderr) == (1, "podd: Unauthorized\n")
 
 
@@ -264,7 +315,7 @@ def test_an_accounts_key_is_not_enough(run: Run, podd: Served) -> None:
     "url", ["http://127.0.0.1:1", "nonsense", "ftp://host", "http://[", "http://host:port", "http://"]
 )
 def test_a_url_that_leads_nowhere_is_told(run: Run, url: str) -> None:
-    result = run("account", "create", "x@example.com", PODD_URL=url, PODD_API_KEY="key")
+    result = run("accounts", "create", "x@example.com", PODD_URL=url, PODD_API_KEY="key")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("podd: podd does not answer at ")
     assert url in result.stderr
@@ -294,7 +345,7 @@ def somebody_else() -> Iterator[str]:
 
 @pytest.mark.parametrize("key", ["json", "html"])
 def test_an_answer_that_is_not_podds_is_told(run: Run, somebody_else: str, key: str) -> None:
-    result = run("account", "create", "x@example.com", PODD_URL=somebody_else, PODD_API_KEY=key)
+    result = run("accounts", "create", "x@example.com", PODD_URL=somebody_else, PODD_API_KEY=key)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "is that podd" in result.stderr.lower()
     assert somebody_else in result.stderr
@@ -306,7 +357,7 @@ def test_an_answer_that_is_not_podds_is_told(run: Run, somebody_else: str, key: 
 def test_settings_that_are_wrong_name_file_key_and_reason(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "podd.toml"
     file.write_text('[limits]\ntake_hold_second = 3\n[machine]\ncountry_code = "xx"\n')
-    for words in ("serve", "doctor", "account create a@example.com", "key create --account a"):
+    for words in ("serve", "doctor", "accounts create a@example.com", "keys create --account a"):
         result = run(*words.split(), "--config", str(file))
         assert (result.exit_code, result.stdout) == (2, "")
         assert f"{file}: limits.take_hold_second: no such key" in result.stderr

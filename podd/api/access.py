@@ -49,6 +49,7 @@ def _table(text: str) -> dict[str, Operations]:
 ROUTES = _table(
     """
     POST /graphql: catalogue.read
+    GET /sign-in: session.open
     GET /livez: health.read
     GET /readyz: health.read
     GET /health: health.read
@@ -198,7 +199,9 @@ ROUTES = _table(
     GET /ping/{worker_id}: job.work
 
     /operator/v1*
+    GET /accounts: account.list
     POST /accounts: account.create
+    GET /owners/{id}: account.list
     GET /keys: key.read
     POST /keys: key.save
     POST /keys/{key_id}/change: key.save

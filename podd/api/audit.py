@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from litestar import Response, get
@@ -16,11 +16,11 @@ from podd.domain.account import Caller
 from podd.domain.audit import Entry, Wish
 from podd.domain.errors import Invalid
 from podd.services import audit
-from podd.wire.audit import AuditEntry, AuditPage
+from podd.wire.audit import AuditPage
 
 PAGE = 100
 MOST = 1000
-_COLUMNS = tuple(AuditEntry.model_fields)
+_COLUMNS = tuple(field.name for field in fields(Entry))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -77,7 +77,7 @@ async def _page(request: AnyRequest, api: Api, caller: Caller, wish: Wish) -> Re
         raise Invalid(f"limit must be between 1 and {MOST}.")
     before = _number(request, "before")
     found = await api.podd.store.read(audit.some, caller, wish, limit + 1, before)
-    shown = [AuditEntry(**asdict(entry)) for entry in found[:limit]]
+    shown = found[:limit]
     return Response(AuditPage(entries=shown, before=shown[-1].number if len(found) > limit else None))
 
 

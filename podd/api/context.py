@@ -42,6 +42,9 @@ not that quick."""
 LOCAL = "podd.local"
 """Set in the scope of requests that came through the operator's socket."""
 
+IN_PLACE_OF = b"x-podd-account"
+"""The header in which the operator names, by id or e-mail address, the account in whose place they act."""
+
 _CALLER = "podd.caller"
 """In the scope of a request: who sent it, once that was found out."""
 
@@ -130,6 +133,8 @@ async def caller_of(request: AnyConnection) -> Caller:
         finally:
             note_caller(request)
     caller = OPERATOR if request.scope.get(LOCAL) else await _by_cookie(request)
+    if _named_account(request):
+        caller = await api_of(request).podd.store.read(_in_place, request, caller)
     caller = _keep(request, caller)
     note_caller(request)
     return caller
@@ -145,7 +150,7 @@ def caller_within(db: Reader, request: AnyConnection) -> Caller:
     for key in _keys_of(request):
         caller = accounts.caller_of(db, key, podd.keys, podd.operator_key_hash, podd.clock.now())
         if caller is not None:
-            return _keep(request, caller)
+            return _keep(request, _in_place(db, request, caller))
     raise Unauthenticated("invalid api key")
 
 
@@ -216,6 +221,17 @@ def _keep(request: AnyConnection, caller: Caller) -> Caller:
     caller = replace(caller, origin=visit_of(request.scope).origin)
     request.scope[_CALLER] = caller  # type: ignore[literal-required]
     return caller
+
+
+def _in_place(db: Reader, request: AnyConnection, caller: Caller) -> Caller:
+    account = _named_account(request)
+    return accounts.in_place_of(db, caller, account) if account else caller
+
+
+def _named_account(request: AnyConnection) -> str:
+    return next(
+        (v.decode(errors="replace").strip() for k, v in request.scope["headers"] if k == IN_PLACE_OF), ""
+    )
 
 
 async def _by_cookie(request: AnyConnection) -> Caller:

@@ -1,18 +1,24 @@
 """The operator's API under /operator/v1: without a key through the local socket, else with the operator's."""
 
+from dataclasses import asdict
+
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
 from podd import __version__
 from podd.api.context import AnyRequest, api_of, known_caller_of
-from podd.api.shown import dollars
-from podd.domain.account import AccountKind, require
+from podd.api.shown import dollars, instant
+from podd.domain import ledger as books
+from podd.domain.account import AccountKind, Caller, require
+from podd.domain.money import exact
 from podd.services import accounts, explain_endpoint, gpus, rotation
 from podd.services.gpus import Held
 from podd.services.telemetry import Telemetry
-from podd.store import census
+from podd.store import census, ledger
 from podd.store.db import Reader
 from podd.wire.operator import (
+    AccountFacts,
+    AccountList,
     AccountWish,
     DrainWish,
     Explanation,
@@ -22,6 +28,7 @@ from podd.wire.operator import (
     MachineStatus,
     Minute,
     NewAccount,
+    Owner,
     RotatedKey,
     UseHistory,
 )
@@ -36,6 +43,21 @@ async def create_account(request: AnyRequest, data: JSONBody[AccountWish]) -> Ne
         accounts.create, caller, data.email, data.name, api.now, kind
     )
     return NewAccount(account_id=account.id, email=account.email, api_key=key)
+
+
+@get("/operator/v1/accounts")
+async def list_accounts(request: AnyRequest) -> AccountList:
+    """All accounts, the oldest first, and what they have."""
+    caller, api = await known_caller_of(request), api_of(request)
+    return await api.podd.store.read(_accounts, caller)
+
+
+@get("/operator/v1/owners/{id:str}")
+async def owner(request: AnyRequest, id: FromPath[str]) -> Owner:
+    """Whose a pod, worker, endpoint, template, volume, credential or secret is."""
+    caller, api = await known_caller_of(request), api_of(request)
+    kind, account = await api.podd.store.read(accounts.owner_of, caller, id)
+    return Owner(id=id, kind=kind, account_id=account.id, email=account.email)
 
 
 @post("/operator/v1/secrets/rotate", status_code=200)
@@ -142,6 +164,25 @@ def _gpu_status(held: Held, telemetry: Telemetry) -> GpuStatus:
     return status.model_copy(update={**seen, "watts": use.watts, "celsius": use.celsius})
 
 
+def _accounts(db: Reader, caller: Caller) -> AccountList:
+    people, holdings, balances = accounts.listed(db, caller), census.by_account(db), ledger.balances(db)
+    nothing = census.Holding()
+    return AccountList(
+        accounts=[
+            AccountFacts(
+                account_id=one.id,
+                email=one.email,
+                name=one.name,
+                kind=one.kind.value,
+                created_at=instant(one.created_at) or "",
+                balance=exact(balances.get(books.credit(one.id), 0)),
+                **asdict(holdings.get(one.id, nothing)),
+            )
+            for one in people
+        ]
+    )
+
+
 def _status(db: Reader, engine: str) -> MachineStatus:
     size = census.take(db)
     return MachineStatus(
@@ -155,7 +196,9 @@ def _status(db: Reader, engine: str) -> MachineStatus:
 
 
 HANDLERS = [
+    list_accounts,
     create_account,
+    owner,
     rotate_key,
     explain,
     machine,

@@ -1,7 +1,9 @@
-"""The command line. Every command takes `--config FILE` after its name and honours PODD_DATA_DIR; those
-that print facts take `--json`. Exit codes: 0 done, 1 failed, 2 wrong use."""
+"""The command line: `podd NOUN VERB`, as docs/cli.md has it. Every command takes `--config FILE` after its
+name and honours PODD_DATA_DIR; those that print facts take `--json`. Exit codes: 0 done, 1 failed, 2 wrong
+use."""
 
 import json
+import os
 from dataclasses import asdict
 from typing import Annotated
 from urllib.parse import quote
@@ -11,20 +13,29 @@ from rich.console import Console
 from rich.markup import escape
 
 from podd import __version__, daemon, doctor, log
+from podd.cli.accounts import accounts
 from podd.cli.audit import audit
 from podd.cli.ca import ca
 from podd.cli.credit import credit
+from podd.cli.endpoints import endpoints
 from podd.cli.gpus import gpus
+from podd.cli.jobs import jobs
 from podd.cli.keys import keys
-from podd.cli.notice import notice
+from podd.cli.login import login, logout
+from podd.cli.notice import notices
+from podd.cli.pods import pods
+from podd.cli.project import project
 from podd.cli.proxy import proxy
-from podd.cli.quota import idle, quota
+from podd.cli.quota import idle
+from podd.cli.registry import registry
+from podd.cli.secrets import secrets
 from podd.cli.shell import shell
 from podd.cli.teams import teams
-from podd.cli.terminal import AsJson, Config, ask, fail, settings_of, tell
+from podd.cli.templates import templates
+from podd.cli.terminal import AsJson, Config, ask, fail, settings_of
+from podd.cli.volumes import volumes
 from podd.installation import DaemonError
-from podd.wire.operator import AccountWish, Explanation, NewAccount, Nothing, RotatedKey
-from podd.wire.sign_in import LinkWish, NewLink
+from podd.wire.operator import Explanation
 
 app = typer.Typer(
     name="podd",
@@ -33,21 +44,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-account = typer.Typer(help="Accounts of the people who use this machine.", no_args_is_help=True)
-app.add_typer(account, name="account")
-app.add_typer(keys, name="key")
-app.add_typer(teams, name="team")
-secrets = typer.Typer(help="How users' secrets are kept.", no_args_is_help=True)
-app.add_typer(secrets, name="secrets")
-app.add_typer(gpus, name="gpus")
-app.add_typer(credit, name="credit")
-app.add_typer(notice, name="notice")
-app.add_typer(idle, name="idle")
-app.add_typer(proxy, name="proxy")
-account.command("quota")(quota)
+for _name, _group in {
+    "pods": pods,
+    "endpoints": endpoints,
+    "jobs": jobs,
+    "volumes": volumes,
+    "templates": templates,
+    "registry": registry,
+    "project": project,
+    "proxy": proxy,
+    "secrets": secrets,
+    "gpus": gpus,
+    "accounts": accounts,
+    "keys": keys,
+    "teams": teams,
+    "credit": credit,
+    "notices": notices,
+    "idle": idle,
+}.items():
+    app.add_typer(_group, name=_name)
+for _name, _group in {"account": accounts, "key": keys, "team": teams, "notice": notices}.items():
+    app.add_typer(_group, name=_name, hidden=True)  # as they were called before 0.2
 app.command("shell")(shell)
-app.command("audit")(audit)
-app.command("ca")(ca)
+app.command("audit", epilog="Example: podd audit --since 24h --operation pod.")(audit)
+app.command("login", epilog="Example: podd login https://podd.lan:8484")(login)
+app.command("logout", epilog="Example: podd logout")(logout)
+app.command("ca", epilog="Example: podd ca > podd-ca.pem")(ca)
 
 MARKS = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "failure": "[red]failure[/]"}
 
@@ -56,7 +78,20 @@ def main() -> None:
     app()
 
 
-@app.command()
+@app.callback()
+def way_in(
+    url: Annotated[str, typer.Option(metavar="URL", help="Where podd is, instead of PODD_URL.")] = "",
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="An API key, instead of PODD_API_KEY, which nobody else sees.")
+    ] = "",
+) -> None:
+    """A GPU rental platform for one machine: pods and serverless endpoints behind RunPod's APIs."""
+    for name, value in {"PODD_URL": url, "PODD_API_KEY": key}.items():
+        if value:
+            os.environ[name] = value
+
+
+@app.command(epilog="Example: podd serve --config /etc/podd/podd.toml")
 def serve(config: Config = None) -> None:
     """Run the daemon in the foreground until it is told to stop (Ctrl-C or SIGTERM)."""
     settings = settings_of(config)
@@ -67,7 +102,7 @@ def serve(config: Config = None) -> None:
         fail(str(error))
 
 
-@app.command("doctor")
+@app.command("doctor", epilog="Example: podd doctor --json")
 def run_doctor(config: Config = None, as_json: AsJson = False) -> None:
     """Check the machine: engine, GPUs, disk, ports, permissions. Exit code 1 if something fails."""
     checks = doctor.run(settings_of(config))
@@ -83,7 +118,7 @@ def run_doctor(config: Config = None, as_json: AsJson = False) -> None:
     raise typer.Exit(doctor.exit_code(checks))
 
 
-@app.command()
+@app.command(epilog="Example: podd demo --engine process")
 def demo(
     engine: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
     config: Config = None,
@@ -94,48 +129,7 @@ def demo(
     raise typer.Exit(show.run(engine, config))
 
 
-@account.command("create")
-def create_account(
-    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
-    name: Annotated[str | None, typer.Option(help="What to call the account.")] = None,
-    team: Annotated[bool, typer.Option("--team", help="Make it a team, which can have members.")] = False,
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Make an account and print its first API key, which is not shown again."""
-    made = tell(config, "/operator/v1/accounts", AccountWish(email=email, name=name, team=team), NewAccount)
-    if as_json:
-        print(json.dumps({"account_id": made.account_id, "api_key": made.api_key}))
-    else:
-        print(f"account {made.account_id} ({made.email})\nAPI key {made.api_key}")
-
-
-@account.command("link")
-def link(
-    account: Annotated[str, typer.Argument(metavar="ID|EMAIL", help="Who will sign in with it.")],
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Print a link that somebody signs in with, once, and can set a password after that. Its token is for
-    POST /auth/link: a page that opens it is not there yet."""
-    made = tell(config, "/operator/v1/links", LinkWish(account=account), NewLink)
-    if as_json:
-        print(made.model_dump_json())
-    else:
-        print(f"account {made.account_id} ({made.email})\n{made.url}")
-
-
-@secrets.command("rotate-key")
-def rotate_key(as_json: AsJson = False, config: Config = None) -> None:
-    """Seal all secrets and registry passwords with a new key. Back up sealing.keys with the database."""
-    done = tell(config, "/operator/v1/secrets/rotate", Nothing(), RotatedKey)
-    if as_json:
-        print(json.dumps({"key": done.key, "count": done.count}))
-    else:
-        print(f"{done.count} sealed with the new key {done.key}")
-
-
-@app.command()
+@app.command(epilog="Example: podd explain POD")
 def explain(
     id: Annotated[str, typer.Argument(help="The id of a pod or an endpoint.")],
     as_json: AsJson = False,
@@ -147,7 +141,7 @@ def explain(
     print(found.model_dump_json() if as_json else "\n".join(found.sentences))
 
 
-@app.command()
-def version(config: Config = None) -> None:  # noqa: ARG001 - every command takes it
+@app.command(epilog="Example: podd version --json")
+def version(as_json: AsJson = False, config: Config = None) -> None:  # noqa: ARG001 - every command takes it
     """Print the version."""
-    print(__version__)
+    print(json.dumps({"version": __version__}) if as_json else __version__)

@@ -7,12 +7,12 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, fail
-from podd.wire.audit import AuditEntry, AuditPage
+from podd.cli.terminal import AsJson, Config, ask, fail, print_table
+from podd.domain.audit import Entry
+from podd.wire.audit import AuditPage
 
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -47,13 +47,13 @@ def audit(
         where = f"{entry.address} {entry.surface}".strip()
         words = (when, _who(entry), where, entry.operation, entry.thing, entry.outcome)
         table.add_row(*(escape(word) for word in words))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 # Private
 
 
-def _who(entry: AuditEntry) -> str:
+def _who(entry: Entry) -> str:
     shown = {"key": entry.key_id, "session": entry.session_id, "workload": entry.workload_id}
     by = next((f"{kind} {id}" for kind, id in shown.items() if id), "")
     person = entry.user_id or (entry.account_id if entry.actor == "account" else "")

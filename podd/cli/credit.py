@@ -6,13 +6,14 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from podd.cli.funding import Account, allowance, money, plan, plan_text, refill, refill_text, voucher
-from podd.cli.terminal import AsJson, Config, ask, read, tell
-from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish
+from podd.cli.terminal import AsJson, Config, ask, print_table, read, tell
+from podd.cli.things import Account as InPlace
+from podd.cli.things import acting
+from podd.wire.credit import Balance, CorrectionWish, Credit, DepositWish, VoucherCode
 
 credit = typer.Typer(help="What accounts have to spend, and what it went for.", no_args_is_help=True)
 
@@ -26,7 +27,12 @@ Key = Annotated[
 ]
 
 
-@credit.command("add")
+OwnAccount = Annotated[
+    str, typer.Argument(metavar="[ID|EMAIL]", help="The account; with an account's key, its own.")
+]
+
+
+@credit.command("add", epilog="Example: podd credit add ada@example.org 25")
 def add(
     account: Account,
     dollars: Annotated[str, typer.Argument(metavar="DOLLARS", help="For example 25 or 12.50.")],
@@ -40,7 +46,9 @@ def add(
     _show_balance(tell(config, "/operator/v1/credit/deposits", wish, Balance), as_json)
 
 
-@credit.command("correct")
+@credit.command(
+    "correct", epilog="Example: podd credit correct ada@example.org --reason 'charged twice' -- -3.20"
+)
 def correct(
     account: Account,
     dollars: Annotated[str, typer.Argument(metavar="DOLLARS", help="Below zero to take: -- -3.20")],
@@ -56,10 +64,11 @@ def correct(
     _show_balance(tell(config, "/operator/v1/credit/corrections", wish, Balance), as_json)
 
 
-@credit.command("show")
-def show(account: Account, as_json: AsJson = False, config: Config = None) -> None:
+@credit.command("show", epilog="Example: podd credit show ada@example.org")
+def show(account: OwnAccount = "", as_json: AsJson = False, config: Config = None) -> None:
     """Show an account's balance, what it is charged per hour now, and its last postings."""
-    found = ask(config, f"/operator/v1/credit/{quote(account, safe='')}", Credit)
+    place = f"/operator/v1/credit/{quote(account, safe='')}" if account else "/account/v1/credit"
+    found = ask(config, place, Credit)
     if as_json:
         print(found.model_dump_json())
         return
@@ -75,19 +84,33 @@ def show(account: Account, as_json: AsJson = False, config: Config = None) -> No
     for line in found.lines:
         when = f"{datetime.fromtimestamp(line.at / 1000, UTC):%Y-%m-%d %H:%M}"
         table.add_row(when, line.amount, escape(line.text or f"{line.item} of {line.resource}"))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-@credit.command("statement")
+@credit.command("statement", epilog="Example: podd credit statement ada@example.org --month 2026-01 --csv")
 def statement(
-    account: Account,
     month: Annotated[str, typer.Option(metavar="YYYY-MM", help="Which month.")],
+    account: OwnAccount = "",
     csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets, instead of a page.")] = False,
     config: Config = None,
 ) -> None:
     """Print an account's statement of a month, as HTML or CSV: what came, what was charged, what is left."""
-    place = f"/operator/v1/credit/{quote(account, safe='')}/statements/{quote(month, safe='')}"
+    whose = f"/operator/v1/credit/{quote(account, safe='')}" if account else "/account/v1"
+    place = f"{whose}/statements/{quote(month, safe='')}"
     print(read(config, f"{place}?csv=true" if csv else place), end="")
+
+
+@credit.command("redeem", epilog="Example: podd credit redeem CODE")
+def redeem(
+    code: Annotated[str, typer.Argument(help="The voucher's code.")],
+    account: InPlace = "",
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Redeem a voucher; its code is worth credit once."""
+    with acting(config, account) as client:
+        found = client.post("/account/v1/vouchers", VoucherCode(code=code), Balance)
+    _show_balance(found, as_json)
 
 
 # Private

@@ -7,11 +7,9 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, print_table, tell
 from podd.domain.calendar import Every
 from podd.domain.money import prose_time
 from podd.wire.credit import (
@@ -40,7 +38,7 @@ Dollars = Annotated[str, typer.Option(metavar="DOLLARS", help="For example 25 or
 Text = Annotated[str, typer.Option(help="What stands in the books.")]
 
 
-@voucher.command("create")
+@voucher.command("create", epilog="Example: podd credit voucher create --amount 25 --count 10")
 def create_vouchers(
     amount: Dollars,
     count: Annotated[int, typer.Option(help="How many.")] = 1,
@@ -58,22 +56,24 @@ def create_vouchers(
     print(made.model_dump_json() if as_json else "\n".join(one.code for one in made.vouchers))
 
 
-@voucher.command("list")
+@voucher.command("list", epilog="Example: podd credit voucher list")
 def list_vouchers(as_json: AsJson = False, config: Config = None) -> None:
     """Show the last vouchers and who has redeemed them; never their codes."""
     found = ask(config, "/operator/v1/credit/vouchers", Vouchers)
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "dollars", "good until", "redeemed", "for", box=None, pad_edge=False)
+    table = columns("id", "dollars", "good until", "redeemed", "for")
     for one in found.vouchers:
         until = prose_time(one.expires_at) if one.expires_at else ""
         redeemed = f"{prose_time(one.redeemed_at)} {one.account}" if one.redeemed_at else ""
         table.add_row(one.id, one.amount, until, redeemed, escape(one.text))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-@allowance.command("add")
+@allowance.command(
+    "add", epilog="Example: podd credit allowance add ada@example.org --amount 10 --every week"
+)
 def add_allowance(
     account: Account,
     amount: Dollars,
@@ -90,7 +90,7 @@ def add_allowance(
     )
 
 
-@allowance.command("end")
+@allowance.command("end", epilog="Example: podd credit allowance end ALLOWANCE")
 def end_allowance(
     id: Annotated[str, typer.Argument(help="As `podd credit show ACCOUNT` lists it.")],
     as_json: AsJson = False,
@@ -101,7 +101,9 @@ def end_allowance(
     print(done.model_dump_json() if as_json else "ended")
 
 
-@refill.command("set")
+@refill.command(
+    "set", epilog="Example: podd credit refill set ada@example.org --below 5 --amount 20 --cap 100"
+)
 def set_refill(
     account: Account,
     below: Annotated[str, typer.Option(metavar="DOLLARS", help="Refill when there is less than this.")],
@@ -116,14 +118,16 @@ def set_refill(
     print(kept.model_dump_json() if as_json else refill_text(kept))
 
 
-@refill.command("end")
+@refill.command("end", epilog="Example: podd credit refill end ada@example.org")
 def end_refill(account: Account, as_json: AsJson = False, config: Config = None) -> None:
     """Refill it no more by itself."""
     done = tell(config, "/operator/v1/credit/refills/end", AccountName(account=account), Done)
     print(done.model_dump_json() if as_json else "ended")
 
 
-@plan.command("buy")
+@plan.command(
+    "buy", epilog="Example: podd credit plan buy ada@example.org --gpu 'NVIDIA RTX A6000' --months 1"
+)
 def buy_plan(
     account: Account,
     gpu: Annotated[str, typer.Option(metavar="TYPE", help="As `podd gpus` names it.")],

@@ -1,15 +1,13 @@
-"""podd key: API keys of accounts."""
+"""podd keys: API keys of accounts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, fail, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, fail, print_table, tell
 from podd.wire.keys import Key, KeyList, KeyWish, NewKey
 from podd.wire.operator import Nothing
 
@@ -20,9 +18,9 @@ Account = Annotated[
 ]
 
 
-@keys.command("create")
+@keys.command("create", epilog="Example: podd keys create --account ada@example.org --read-only --days 30")
 def create(
-    account: Annotated[str, typer.Option(metavar="ID|EMAIL", help="Whose key it will be.")],
+    account: Account = "",
     name: Annotated[str | None, typer.Option(help="What to call the key.")] = None,
     user: Annotated[str, typer.Option(metavar="ID|EMAIL", help="The member of the team it is for.")] = "",
     read_only: Annotated[bool, typer.Option("--read-only", help="For looking only.")] = False,
@@ -48,22 +46,22 @@ def create(
     print(made.model_dump_json() if as_json else f"key {made.key_id}\nAPI key {made.api_key}")
 
 
-@keys.command("list")
+@keys.command("list", epilog="Example: podd keys list --account ada@example.org")
 def list_keys(account: Account = "", as_json: AsJson = False, config: Config = None) -> None:
     """List the keys of an account: what each is for and until when; never the keys themselves."""
     found = ask(config, f"/operator/v1/keys?{urlencode({'account': account})}", KeyList)
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "name", "for", "of", "expires", box=None, pad_edge=False)
+    table = columns("id", "name", "for", "of", "expires")
     for key in found.keys:
         table.add_row(key.key_id, escape(key.name), _scope(key), key.user_id, key.expires_at or "never")
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-@keys.command("revoke")
+@keys.command("revoke", epilog="Example: podd keys revoke KEY")
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `podd key list` shows it.")],
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `podd keys list` shows it.")],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:

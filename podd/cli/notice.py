@@ -1,21 +1,20 @@
-"""podd notice: what people are told by mail and other channels."""
+"""podd notices: what people are told by mail and other channels."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, print_table, tell
 from podd.wire.notice import NoticeList, TestWish
 
-notice = typer.Typer(help="What people are told by mail and other channels.", no_args_is_help=True)
+notices = typer.Typer(help="What people are told by mail and other channels.", no_args_is_help=True)
 
 
-@notice.command("list")
+@notices.command("list", epilog="Example: podd notices list ada@example.org --limit 10")
 def list_notices(
     account: Annotated[str, typer.Argument(metavar="[ID|EMAIL]", help="Only those to this account.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
@@ -34,10 +33,10 @@ def list_notices(
         state = f"{one.state} ({one.reason}; {one.tries} tries)" if one.reason else one.state
         to = one.address or one.account or "operator"
         table.add_row(when, escape(to), escape(one.subject), one.kind, escape(state))
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-@notice.command("test")
+@notices.command("test", epilog="Example: podd notices test ada@example.org")
 def send_test(
     account: Annotated[
         str, typer.Argument(metavar="[ID|EMAIL]", help="Whom to send it; without, the operator.")
@@ -45,9 +44,9 @@ def send_test(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Send a notice to see whether they arrive; `podd notice list` shows what became of it."""
+    """Send a notice to see whether they arrive; `podd notices list` shows what became of it."""
     made = tell(config, "/operator/v1/notices/test", TestWish(account=account), NoticeList)
     if as_json:
         print(made.model_dump_json())
     else:
-        print(f"notice {made.notices[0].number} is on its way; `podd notice list` shows what becomes of it")
+        print(f"notice {made.notices[0].number} is on its way; `podd notices list` shows what becomes of it")

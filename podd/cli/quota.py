@@ -1,13 +1,11 @@
-"""podd account quota, and podd idle: how much accounts may have, and which pods may stand idle."""
+"""podd accounts quota, and podd idle: how much accounts may have, and which pods may stand idle."""
 
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, print_table, tell
 from podd.wire.quota import Exemption, ExemptionWish, QuotaList, QuotaWish
 
 idle = typer.Typer(help="Pods whose GPUs stand idle.", no_args_is_help=True)
@@ -63,14 +61,14 @@ def quota(
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("quota", "used", "allowed", "set for", box=None, pad_edge=False)
+    table = columns("quota", "used", "allowed", "set for")
     for one in found.quotas:
         used = "" if one.used is None else str(one.used)
         table.add_row(one.name, used, str(one.allowed or "-"), "this account" if one.own else "all")
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
-@idle.command("exempt")
+@idle.command("exempt", epilog="Example: podd idle exempt POD")
 def exempt(
     pod: Annotated[str, typer.Argument(metavar="POD", help="The id of the pod.")],
     off: Annotated[bool, typer.Option("--off", help="Stop it again when it is idle.")] = False,

@@ -1,15 +1,13 @@
-"""podd team: accounts that several people work in."""
+"""podd teams: accounts that several people work in."""
 
 from typing import Annotated, get_args
 from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from podd.cli.terminal import AsJson, Config, ask, fail, tell
+from podd.cli.terminal import AsJson, Config, ask, columns, fail, print_table, tell
 from podd.wire.operator import Nothing
 from podd.wire.teams import (
     Acceptance,
@@ -33,7 +31,7 @@ Person = Annotated[str, typer.Argument(metavar="MEMBER", help="A person, by id o
 Role = Annotated[str, typer.Option(help="basic, billing, dev or admin.")]
 
 
-@teams.command("convert")
+@teams.command("convert", epilog="Example: podd teams convert ada@example.org --name lab")
 def convert(
     account: TeamName,
     name: Annotated[str | None, typer.Option(help="What to call the team.")] = None,
@@ -44,19 +42,19 @@ def convert(
     _show_team(tell(config, _path(account, "convert"), TeamWish(name=name), Team), as_json)
 
 
-@teams.command("convert-back")
+@teams.command("convert-back", epilog="Example: podd teams convert-back lab@example.org")
 def convert_back(account: TeamName, as_json: AsJson = False, config: Config = None) -> None:
     """Make a personal account of a team that nobody else belongs to."""
     _show_team(tell(config, _path(account, "convert-back"), Nothing(), Team), as_json)
 
 
-@teams.command("members")
+@teams.command("members", epilog="Example: podd teams members lab@example.org")
 def members(account: TeamName, as_json: AsJson = False, config: Config = None) -> None:
     """List who belongs to a team, and what they are in it."""
     _show_members(ask(config, _path(account, "members"), MemberList), as_json)
 
 
-@teams.command("add")
+@teams.command("add", epilog="Example: podd teams add lab@example.org ada@example.org --role dev")
 def add(
     account: TeamName, member: Person, role: Role = "dev", as_json: AsJson = False, config: Config = None
 ) -> None:
@@ -66,7 +64,7 @@ def add(
     print(made.model_dump_json() if as_json else f"{made.email} is {made.role}")
 
 
-@teams.command("change")
+@teams.command("change", epilog="Example: podd teams change lab@example.org ada@example.org --role admin")
 def change(
     account: TeamName, member: Person, role: Role, as_json: AsJson = False, config: Config = None
 ) -> None:
@@ -76,13 +74,13 @@ def change(
     print(made.model_dump_json() if as_json else f"{made.email} is {made.role}")
 
 
-@teams.command("remove")
+@teams.command("remove", epilog="Example: podd teams remove lab@example.org ada@example.org")
 def remove(account: TeamName, member: Person, as_json: AsJson = False, config: Config = None) -> None:
     """Put a member out; the member's keys in the team are worthless at once."""
     _show_members(tell(config, _path(account, "members", member, "remove"), Nothing(), MemberList), as_json)
 
 
-@teams.command("invite")
+@teams.command("invite", epilog="Example: podd teams invite lab@example.org --role dev")
 def invite(
     account: TeamName,
     role: Role = "dev",
@@ -96,16 +94,16 @@ def invite(
     if as_json:
         print(made.model_dump_json())
     else:
-        print(f"invitation {made.invitation_id}, until {made.expires_at}\npodd team join {made.token}")
+        print(f"invitation {made.invitation_id}, until {made.expires_at}\npodd teams join {made.token}")
 
 
-@teams.command("invitations")
+@teams.command("invitations", epilog="Example: podd teams invitations lab@example.org")
 def invitations(account: TeamName, as_json: AsJson = False, config: Config = None) -> None:
     """List the invitations that can still be accepted."""
     _show_invitations(ask(config, _path(account, "invitations"), InvitationList), as_json)
 
 
-@teams.command("withdraw")
+@teams.command("withdraw", epilog="Example: podd teams withdraw lab@example.org INVITATION")
 def withdraw(
     account: TeamName,
     invitation: Annotated[str, typer.Argument(metavar="ID", help="The invitation's id.")],
@@ -117,7 +115,7 @@ def withdraw(
     _show_invitations(tell(config, path, Nothing(), InvitationList), as_json)
 
 
-@teams.command("join")
+@teams.command("join", epilog="Example: podd teams join TOKEN")
 def join(
     token: Annotated[str, typer.Argument(help="The token of the invitation.")],
     as_json: AsJson = False,
@@ -150,18 +148,18 @@ def _show_members(found: MemberList, as_json: bool) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "e-mail", "name", "role", box=None, pad_edge=False)
+    table = columns("id", "e-mail", "name", "role")
     for member in found.members:
         role = f"{member.role}, owner" if member.owner else member.role
         table.add_row(member.user_id, escape(member.email), escape(member.name), role)
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)
 
 
 def _show_invitations(found: InvitationList, as_json: bool) -> None:
     if as_json:
         print(found.model_dump_json())
         return
-    table = Table("id", "role", "for", "expires", box=None, pad_edge=False)
+    table = columns("id", "role", "for", "expires")
     for one in found.invitations:
         table.add_row(one.invitation_id, one.role, escape(one.email or "anybody"), one.expires_at)
-    Console(highlight=False, width=1000).print(table)
+    print_table(table)

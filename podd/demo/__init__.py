@@ -28,7 +28,7 @@ Step = tuple[str, Callable[[Say], None]]
 NEXT = f"""\
 podd doctor                 says whether this machine is ready for the real thing
 podd serve                  runs podd; {shipped("podd.toml")} explains its settings
-podd account create EMAIL   makes your account and prints its API key
+podd accounts create EMAIL  makes your account and prints its API key
 Then send the runpod package and other clients there:
 export RUNPOD_API_BASE_URL=http://127.0.0.1:8484 RUNPOD_ENDPOINT_BASE_URL=http://127.0.0.1:8484/v2"""
 

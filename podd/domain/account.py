@@ -68,7 +68,8 @@ class Origin:
 class Caller:
     """Whoever sent the request: an account, and the person in it (`user_id`, the id of that person's own
     account) with their role and what the key they show is for. `workload_id` only for a container's own
-    key, `session_id` only for who has signed in. From where is no part of who it is."""
+    key, `session_id` only for who has signed in. `in_place`: it is the operator, who acts in the account's
+    place. From where is no part of who it is."""
 
     kind: CallerKind
     account_id: str = ""
@@ -78,12 +79,18 @@ class Caller:
     role: Role = Role.ADMIN
     scope: Scope = EVERYTHING
     session_id: str = ""
+    in_place: bool = False
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def member(self) -> str:
         """Who of the account it is: quotas of members count what each has made."""
         return self.user_id or self.account_id
+
+    @property
+    def actor(self) -> CallerKind:
+        """Who it really is."""
+        return CallerKind.OPERATOR if self.in_place else self.kind
 
 
 ANONYMOUS = Caller(CallerKind.ANONYMOUS)
@@ -181,6 +188,7 @@ PERMISSIONS: dict[str, Permission] = {
     # The account
     "account.read": _account(_EVERY_ROLE, _READ),
     "account.change": _account(_ADMINS, _WRITE),
+    "account.list": _OPERATOR,
     "account.create": _OPERATOR,
     "account.sign_up": _ANYBODY,
     "account.link": _OPERATOR,

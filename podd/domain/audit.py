@@ -15,11 +15,13 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # it was not allowed to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`account_id` is whose thing it was about; `actor` the kind of caller, with `user_id`, `key_id`,
-    `session_id` or `workload_id` as it showed itself. `thing` is the id of what was changed."""
+    """Who (`actor` is the kind of caller; `user_id`, `key_id`, `session_id` or `workload_id` as it showed
+    itself, else empty) did what (`operation` to `thing`, of `account_id`), from where, and when (milliseconds
+    since 1970)."""
 
+    number: int = 0
     at: int
     account_id: str
     actor: str
@@ -33,7 +35,6 @@ class Entry:
     operation: str
     thing: str
     outcome: Outcome
-    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from podd import ids
 from podd.domain import account as rules
 from podd.domain.account import EVERYTHING, Account, AccountKind, ApiKey, Caller, CallerKind, Scope
-from podd.domain.errors import Conflict, Invalid, NotFound
+from podd.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from podd.ids import DerivedKeys
 from podd.store import accounts, keys, workloads
 from podd.store.db import Reader, Tx
@@ -79,7 +79,7 @@ def named(db: Reader, account: str) -> Account:
     """The account with this id or e-mail address, for the operator. Raises NotFound."""
     found = accounts.get(db, account) or accounts.by_email(db, account.strip().lower())
     if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+        raise NotFound(f"There is no account {account!r}; `podd accounts create` makes one.")
     return found
 
 
@@ -102,6 +102,30 @@ def for_caller(db: Reader, caller: Caller, account: str) -> Account:
     if not account:
         raise Invalid("account: name it by its id or e-mail address.")
     return named(db, account)
+
+
+def listed(db: Reader, caller: Caller) -> list[Account]:
+    """All accounts, for the operator, the oldest first."""
+    rules.require(caller, "account.list")
+    return accounts.every(db)
+
+
+def owner_of(db: Reader, caller: Caller, thing_id: str) -> tuple[str, Account]:
+    """What a thing is, in one word, and whose, for the operator. Raises NotFound."""
+    rules.require(caller, "account.list")
+    for kind, account_id in accounts.owners(db, thing_id):
+        account = accounts.get(db, account_id)
+        if account is not None:
+            return kind, account
+    raise NotFound(f"Nothing here has the id {thing_id!r}.")
+
+
+def in_place_of(db: Reader, caller: Caller, account: str) -> Caller:
+    """The operator in the place of the account with this id or e-mail address: allowed what its admin is, and
+    written down as the operator. Raises Forbidden for anybody else, NotFound."""
+    if caller.kind is not CallerKind.OPERATOR:
+        raise Forbidden("Only the operator acts in the place of an account.")
+    return Caller(CallerKind.ACCOUNT, named(db, account).id, in_place=True, origin=caller.origin)
 
 
 def caller_of(

@@ -87,7 +87,7 @@ def _entry(caller: Caller, operation: str, now: int, outcome: Outcome) -> Entry:
     return Entry(
         at=now,
         account_id=caller.account_id,
-        actor=caller.kind.value,
+        actor=caller.actor.value,
         user_id=caller.user_id,
         key_id=caller.key_id,
         session_id=caller.session_id,

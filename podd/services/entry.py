@@ -79,7 +79,7 @@ def by_caller(db: Reader, caller: Caller, workload_id: str) -> Admission:
     if caller.kind is CallerKind.OPERATOR:
         return Admission(workload.id, workload.account_id, "the operator", by=caller)
     rules.require_own(caller, workload.account_id, workload.id, MISSING)
-    who = f"the API key {caller.key_id}"
+    who = "the operator" if caller.actor is CallerKind.OPERATOR else f"the API key {caller.key_id}"
     return Admission(workload.id, workload.account_id, who, key_id=caller.key_id, by=caller)
 
 

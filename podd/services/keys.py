@@ -101,7 +101,7 @@ def _for_whom(db: Reader, caller: Caller, account: str, user: str, team: str) ->
         found = accounts.for_caller(db, caller, account)
         person = accounts.for_caller(db, caller, user) if user else found
         if teams.role_of(db, found.id, person.id) is None:
-            raise NotFound(f"{person.email} is no member of {found.email}; `podd team add` makes one.")
+            raise NotFound(f"{person.email} is no member of {found.email}; `podd teams add` makes one.")
         return found.id, person.id
     if team in ("", caller.account_id):
         return caller.account_id, caller.user_id

@@ -61,7 +61,7 @@ def make_link(tx: Tx, podd: Platform, caller: Caller, account: str) -> tuple[Acc
     require(caller, "account.link")
     found = accounts.get(tx, account) or accounts.by_email(tx, account.strip().lower())
     if found is None:
-        raise NotFound(f"There is no account {account!r}; `podd account create` makes one.")
+        raise NotFound(f"There is no account {account!r}; `podd accounts create` makes one.")
     token, expires_at = ids.session_token(), podd.clock.now() + podd.settings.accounts.link_seconds * 1000
     sessions.put_link(tx, ids.key_hash(token), found.id, expires_at)
     tx.note_change("accounts", found.id)

@@ -6,6 +6,16 @@ from typing import Any
 from podd.domain.account import Account, AccountKind
 from podd.store.db import Reader, Row, Tx
 
+_KINDS = {
+    "workloads": "kind",
+    "endpoints": "'endpoint'",
+    "templates": "'template'",
+    "network_volumes": "'volume'",
+    "registry_credentials": "'registry'",
+    "secrets": "'secret'",
+}
+"""Tables whose rows belong to an account, and what the rows are."""
+
 
 def bell(account_id: str) -> str:
     """Rings when the account, or who may act for it, may have changed."""
@@ -36,6 +46,22 @@ def by_email(db: Reader, email: str) -> Account | None:
 
 def ids(db: Reader) -> list[str]:
     return [row["id"] for row in db.rows("SELECT id FROM accounts ORDER BY created_at, id")]
+
+
+def every(db: Reader) -> list[Account]:
+    """The oldest first."""
+    found = (_account(row) for row in db.rows("SELECT * FROM accounts ORDER BY created_at, id"))
+    return [account for account in found if account is not None]
+
+
+def owners(db: Reader, thing_id: str) -> list[tuple[str, str]]:
+    """What has that id, and the account it belongs to."""
+    found = []
+    for table, kind in _KINDS.items():
+        row = db.row(f"SELECT {kind} AS kind, account_id FROM {table} WHERE id = ?", (thing_id,))
+        if row is not None:
+            found.append((row["kind"], row["account_id"]))
+    return found
 
 
 def change(tx: Tx, account_id: str, **values: Any) -> None:

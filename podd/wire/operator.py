@@ -23,6 +23,34 @@ class NewAccount(BaseModel):
     api_key: str
 
 
+class AccountFacts(BaseModel):
+    """`kind` is personal or team; `balance` in dollars, exact; `created_at` in ISO 8601. Pods that should run
+    and workers are counted, and the endpoints there are."""
+
+    account_id: str
+    email: str
+    name: str
+    kind: str
+    created_at: str
+    balance: str
+    pods: int
+    endpoints: int
+    workers: int
+
+
+class AccountList(BaseModel):
+    accounts: list[AccountFacts]
+
+
+class Owner(BaseModel):
+    """Whose a thing is. `kind` is pod, worker, endpoint, template, volume, registry or secret."""
+
+    id: str
+    kind: str
+    account_id: str
+    email: str
+
+
 class MachineStatus(BaseModel):
     """`engine` as it answered last; numbers of GPUs, pods and endpoints."""
 

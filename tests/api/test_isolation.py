@@ -78,6 +78,7 @@ KINDS = {
     "members": "member",
     "invitations": "invitation",
     "explanations": "pod",
+    "owners": "pod",
     "sessions": "nothing",
     "batch": "batch",
     "requests": "nothing",

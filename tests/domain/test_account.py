@@ -42,6 +42,7 @@ SEEN_BY_ALL = {
 OPERATORS_ONLY = {
     "account.create",
     "account.link",
+    "account.list",
     "credit.post",
     "credit.read",
     "gpu.change",

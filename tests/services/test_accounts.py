@@ -56,7 +56,7 @@ def test_another_key_is_made_for_an_account_named_by_id_or_address(lab: Lab, nam
 
 
 def test_no_key_is_made_for_an_account_nobody_knows(lab: Lab) -> None:
-    with pytest.raises(NotFound, match="podd account create"):
+    with pytest.raises(NotFound, match="podd accounts create"):
         lab.do(keys.create, OPERATOR, None, lab.now, account="grace@example.org")
 
 

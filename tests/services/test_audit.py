@@ -277,6 +277,12 @@ def test_a_change_leaves_an_entry_that_names_what_was_changed(lab: Lab, operatio
         assert found[0].account_id == (thing if thing.startswith("user_") else lab.caller.account_id)
 
 
+def test_credit_that_is_nobodys_yet_is_named_by_what_was_made(lab: Lab) -> None:
+    ((made, _),) = lab.do(funding.create_vouchers, lab.podd, OPERATOR, DOLLAR, 1, None, "prize", lab.now)
+    (entry,) = entries(lab, operation="credit.post")
+    assert (entry.thing, entry.account_id) == (made.id, "")
+
+
 def test_an_entry_says_who_it_was_and_from_where(lab: Lab) -> None:
     origin = Origin(address="192.0.2.7", surface="graphql", agent="curl/8")
     caller = Caller(CallerKind.ACCOUNT, lab.caller.account_id, key_id=lab.caller.key_id, origin=origin)

@@ -47,7 +47,7 @@ def test_only_the_operator_posts_and_only_to_accounts(lab: Lab) -> None:
         lab.do(credit.deposit, lab.podd, lab.caller, "ada@example.org", 10 * DOLLAR, "", "1", lab.now)
     with pytest.raises(Forbidden):
         lab.ask(credit.statement, lab.caller, "ada@example.org", 1)
-    with pytest.raises(NotFound, match="podd account create"):
+    with pytest.raises(NotFound, match="podd accounts create"):
         deposit(lab, 10 * DOLLAR, account="eve@example.org")
 
 
