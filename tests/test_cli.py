@@ -92,7 +92,7 @@ def test_every_command_takes_a_settings_file(words: str) -> None:
 
 PRINTS_NO_FACTS = {"serve", "demo", "credit statement"}
 """They run for as long as they are needed, or what they print is a document."""
-OTHERS = {"backup", "ca", "config", "cp", "events", "logs", "restore", "s3-key", "shell", "tui"}
+OTHERS = {"backup", "config", "cp", "events", "logs", "restore", "s3-key", "shell", "tui"}
 
 
 @pytest.mark.parametrize("words", sorted(set(COMMANDS) - PRINTS_NO_FACTS))

@@ -19,7 +19,7 @@ class Switch(StrEnum):
     OFF = "off"
 
 
-@proxy.command("login")
+@proxy.command("login", epilog="Example: podd proxy login k3j9x0q2m4b7ca 8888 on")
 def login(
     pod: Pod,
     port: Port,
@@ -37,7 +37,7 @@ def login(
         print(f"ports of {done.pod} that ask for a login: {ports}")
 
 
-@proxy.command("link")
+@proxy.command("link", epilog="Example: podd proxy link k3j9x0q2m4b7ca 8888")
 def link(pod: Pod, port: Port, as_json: AsJson = False, config: Config = None) -> None:
     """Print an address that opens a port which asks for a login in a browser."""
     made = tell(config, "/operator/v1/ports/visit", PortVisitWish(pod=pod, port=port), PortVisit)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import NewDaemon
-from tests.e2e.daemon import Daemon, _free_port
+from tests.e2e.daemon import Daemon, free_port
 from tests.waiting import eventually
 
 IMAGE = os.environ.get("PODD_TEST_WORKER_IMAGE", "podd-test/worker:latest")
@@ -87,7 +87,7 @@ def test_what_is_changed_in_a_project_runs_in_its_development_pod_at_once(
     handler = project / "src/handler.py"
     handler.write_text(SERVER)
     settings = project / "runpod.toml"
-    settings.write_text(settings.read_text().replace("port = 8080", f"port = {_free_port()}"))
+    settings.write_text(settings.read_text().replace("port = 8080", f"port = {free_port()}"))
     port = settings.read_text().split("port = ")[1].split()[0]
 
     def answer() -> str:
