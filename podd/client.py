@@ -156,9 +156,9 @@ class Client:
         address = str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
         try:
             if self._socket_path:
-                connection = unix_connect(self._socket_path, address)
+                connection = unix_connect(self._socket_path, address, compression=None)
             else:
-                connection = connect(address, proxy=None)
+                connection = connect(address, proxy=None, compression=None)
         except (OSError, WebSocketException) as error:
             raise _no_answer(self.where, error) from error
         with connection:

@@ -12,11 +12,12 @@ from litestar.params import JSONBody
 from pydantic import BaseModel, ValidationError
 
 from podd.api.context import AnyRequest, Api, api_of, known_caller_of
+from podd.domain import shell as rules
 from podd.domain.errors import Invalid, PoddError
 from podd.ports import Window
 from podd.services import entry
 from podd.services.entry import Entering
-from podd.services.terminals import Terminal
+from podd.services.terminals import Errand, Terminal
 from podd.wire.terminal import SOCKET, Control, Hello, Notice, Size, TerminalToken, TerminalWish
 
 Socket = WebSocket[object, object, State]
@@ -71,7 +72,18 @@ def is_welcome(api: Api, origin: str, host: str) -> bool:
 async def _find(api: Api, hello: Hello, address: str) -> Terminal:
     if hello.session:
         return api.terminals.again(hello.session)
-    return await api.terminals.open(hello.token, hello.command, _window(hello.size), address)
+    return await api.terminals.open(hello.token, _errand(hello), _window(hello.size), address)
+
+
+def _errand(hello: Hello) -> Errand:
+    files = hello.files
+    if files is None:
+        return Errand.shell(hello.command)
+    if hello.command is not None or hello.size is not None:
+        raise Invalid("Copying files goes without a command and without a terminal.")
+    if files.direction == "get":
+        return Errand.files(rules.pack(files.path))
+    return Errand.files(rules.unpack(files.path, files.name, directory=files.kind == "directory"))
 
 
 async def _serve(socket: Socket, found: Terminal, received: int) -> None:

@@ -16,6 +16,7 @@ from podd import __version__, daemon, doctor, log
 from podd.cli.accounts import accounts
 from podd.cli.audit import audit
 from podd.cli.ca import ca
+from podd.cli.cp import cp
 from podd.cli.credit import credit
 from podd.cli.endpoints import endpoints
 from podd.cli.gpus import gpus
@@ -65,7 +66,8 @@ for _name, _group in {
     app.add_typer(_group, name=_name)
 for _name, _group in {"account": accounts, "key": keys, "team": teams, "notice": notices}.items():
     app.add_typer(_group, name=_name, hidden=True)  # as they were called before 0.2
-app.command("shell")(shell)
+app.command("shell", epilog="Example: podd shell POD -- sh -c 'exit 7'")(shell)
+app.command("cp", epilog="Example: podd cp model.bin POD:/workspace/")(cp)
 app.command("audit", epilog="Example: podd audit --since 24h --operation pod.")(audit)
 app.command("login", epilog="Example: podd login https://podd.lan:8484")(login)
 app.command("logout", epilog="Example: podd logout")(logout)

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shlex
 import shutil
 import signal
 import sys
@@ -29,16 +30,28 @@ _TRY_EVERY = 1.0
 
 def shell(
     pod: Annotated[str, typer.Argument(help="The id of a pod or a worker.")],
-    command: Annotated[list[str] | None, typer.Argument(help="What to run there instead of a shell.")] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What to run there instead of a shell. One word is a command line; several are a program "
+            "and its arguments, as they are (behind --)."
+        ),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Open a shell in a pod or worker, or run a command there. Its exit code becomes this command's."""
     try:
         with Client.find(settings_of(config).data_dir) as client:
-            code = _Visit(client, pod, " ".join(command) if command else None).run()
+            code = _Visit(client, pod, command_line(command or [])).run()
     except ClientError as error:
         fail(str(error))
     raise typer.Exit(code)
+
+
+def command_line(words: list[str]) -> str | None:
+    """What the shell there is to read: one word is a line as it would be typed, several stay the words they
+    are."""
+    return words[0] if len(words) == 1 else shlex.join(words) or None
 
 
 class _Visit:

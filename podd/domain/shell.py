@@ -6,6 +6,7 @@ from podd.domain.errors import Invalid
 
 SIGNALS = frozenset("ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2".split())
 LONGEST_COMMAND = 100_000
+LONGEST_PATH = 4096
 MOST_COLUMNS = 10_000
 
 # As sshd does: at home, with the best shell there is. The container's own variables are kept.
@@ -40,11 +41,72 @@ def file_server(python: str) -> list[str]:
     return ["sh", "-c", _FILE_SERVER, "sh", python]
 
 
+def pack(path: str) -> list[str]:
+    """The arguments that say `directory` or `file` on a line, and then write what is at this path as a tar
+    archive: what the directory has in it, or the file. Raises Invalid."""
+    return ["sh", "-c", _NEEDS_TAR + _PACK, "sh", _checked(path)]
+
+
+def unpack(path: str, name: str, *, directory: bool) -> list[str]:
+    """The arguments that read a tar archive with one file or directory in it, called `name` where it comes
+    from, and put it at this path. They say first on a line what to call it in the archive: `inside` the
+    directory that is there, by its own name, or `as` the last name of the path. Raises Invalid."""
+    kind = "directory" if directory else "file"
+    return ["sh", "-c", _NEEDS_TAR + _UNPACK, "sh", _checked(path), kind, _checked(name)]
+
+
 def relay(port: int, python: str) -> list[str]:
     """The arguments that run something which says `+` once it has connected to this port of the container's
     loopback, and then passes on what comes: the program `python`, or what else the image has."""
     return ["sh", "-c", _RELAY, "sh", str(port), python]
 
+
+def _checked(path: str) -> str:
+    """So that no program takes it for an option."""
+    if len(path) > LONGEST_PATH or "\0" in path:
+        raise Invalid(f"A path has at most {LONGEST_PATH} characters, and none of them is NUL.")
+    return path if path.startswith("/") else f"./{path}"
+
+
+_NEEDS_TAR = """
+cd "${HOME:-/}" 2>/dev/null
+refuse() { echo "podd: $*" >&2; exit 1; }
+command -v tar >/dev/null 2>&1 || refuse 'this image has no tar, which copying needs.'
+"""
+
+_PACK = """
+if [ -d "$1" ]; then
+    echo directory
+    exec tar -cf - -C "$1" .
+fi
+[ -e "$1" ] || refuse "there is no $1"
+echo file
+exec tar -chf - -C "$(dirname "$1")" "./$(basename "$1")"
+"""
+
+# The same refusals as `docker cp` has: a directory never takes a file's place, nor a file a directory's.
+_UNPACK = """
+if [ -d "$1" ]; then
+    there=$1/$3
+    if [ "$2" = file ]; then
+        [ ! -d "$there" ] || refuse "$there is a directory, and a file cannot take its place"
+    else
+        [ ! -e "$there" ] || [ -d "$there" ] ||
+            refuse "$there is a file, and a directory cannot take its place"
+    fi
+    echo inside
+    exec tar -xpf - -C "$1"
+fi
+if [ "$2" = directory ]; then
+    [ ! -e "$1" ] || refuse "$1 is a file, and a directory cannot take its place"
+else
+    case $1 in */) refuse "there is no directory $1" ;; esac
+fi
+parent=$(dirname "$1")
+[ -d "$parent" ] || refuse "there is no directory $parent"
+echo as
+exec tar -xpf - -C "$parent"
+"""
 
 _FILE_SERVER = """
 cd "${HOME:-.}" 2>/dev/null

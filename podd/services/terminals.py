@@ -8,6 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Self
 
 from podd.domain import shell as rules
 from podd.domain.account import Origin
@@ -27,6 +28,24 @@ _WAITING_INPUT = 64
 class _Promise:
     admitted: Admission
     until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is run, what that is for the audit log, and how it is told of."""
+
+    argv: list[str]
+    what: Entering
+    way: str
+
+    @classmethod
+    def shell(cls, command: str | None) -> Self:
+        """A command line, or an interactive shell. Raises Invalid."""
+        return cls(rules.shell(command), Entering.COMMAND if command else Entering.SHELL, "in a terminal")
+
+    @classmethod
+    def files(cls, argv: list[str]) -> Self:
+        return cls(argv, Entering.FILES, "to copy files")
 
 
 class Terminals:
@@ -49,17 +68,16 @@ class Terminals:
         self._promises[token] = _Promise(admitted, now + round(self._settings.token_seconds * 1000))
         return token
 
-    async def open(self, token: str, command: str | None, window: Window | None, address: str) -> "Terminal":
+    async def open(self, token: str, errand: Errand, window: Window | None, address: str) -> "Terminal":
         """Raises NotFound for a token that is not good any more, and what Shells.open raises."""
         kept = self._promises.pop(token, None)
         if kept is None or kept.until <= self._podd.clock.now():
             raise NotFound("The token is not good any more: ask for another.")
-        argv = rules.shell(command)
         env = {"TERM": "xterm-256color"} if window else {}
-        way = f"in a terminal from {address}" if address else "in a terminal from this machine"
+        way = f"{errand.way} from {address or 'this machine'}"
         admitted = replace(kept.admitted, by=replace(kept.admitted.by, origin=Origin(address, "terminal")))
-        session = Session(Entering.COMMAND if command else Entering.SHELL, way)
-        shell = await self._shells.open(admitted, argv, env=env, window=window, session=session)
+        session = Session(errand.what, way)
+        shell = await self._shells.open(admitted, errand.argv, env=env, window=window, session=session)
         ending = entry.end_of(self._podd, admitted)
         terminal = Terminal(shell, self._settings.buffer_bytes, self._settings.reconnect_seconds, self._gone)
         self._open[terminal.name] = terminal

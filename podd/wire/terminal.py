@@ -1,5 +1,7 @@
 """Terminals: how one is asked for, and what goes over its WebSocket beside the bytes."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 SOCKET = "/operator/v1/terminals/socket"
@@ -26,12 +28,26 @@ class Size(BaseModel):
     rows: int = Field(ge=1, le=10_000)
 
 
+class Transfer(BaseModel):
+    """A file or a directory that is copied, as a tar archive over the pipes. From the pod (`get`): the first
+    line is `directory` or `file`, then comes what is at `path`. Into the pod (`put`): what is `kind` and has
+    this `name` goes to `path`, as soon as a line has said `inside` (the directory at `path`, by that name) or
+    `as` (the last name of `path`). Relative paths begin at home."""
+
+    direction: Literal["get", "put"]
+    path: str
+    kind: Literal["file", "directory"] = "file"
+    name: str = "."
+
+
 class Hello(BaseModel):
     """The first message of a client: a `token` to open a terminal (of a `size`; without one, the command has
-    pipes), or the `session` of one that is open, with how many bytes it has `received` so far."""
+    pipes; `files` copies instead of running a command, and has pipes always), or the `session` of one that is
+    open, with how many bytes it has `received` so far."""
 
     token: str = ""
     command: str | None = None
+    files: Transfer | None = None
     size: Size | None = None
     session: str = ""
     received: int = Field(default=0, ge=0)

@@ -365,7 +365,106 @@ def test_podd_shell_runs_a_command_with_its_streams_and_its_exit_code(way: Way) 
         assert (done.returncode, done.stdout, done.stderr) == (6, "to stdin", "to stderr\n")
 
 
+def test_words_behind_podd_shell_stay_words_and_one_word_is_a_command_line(way: Way) -> None:
+    assert podd(way, "shell", way.pod_id, "--", "sh", "-c", "exit 7").returncode == 7
+    spaced = podd(way, "shell", way.pod_id, "--", "printf", "<%s>", "a b", "$HOME", "")
+    assert spaced.stdout == "<a b><$HOME><>"
+    assert podd(way, "shell", way.pod_id, "true && exit 5").returncode == 5
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_podd_cp_carries_a_tree_there_and_back_whole(way: Way, tmp_path: Path, elsewhere: bool) -> None:
+    env = {"PODD_URL": way.daemon.url, "PODD_API_KEY": way.account} if elsewhere else {}
+    tree = tmp_path / "tree"
+    (tree / "deep" / "empty").mkdir(parents=True)
+    (tree / "deep" / "-f name").write_bytes(os.urandom(3_000_000))
+    (tree / "run").write_text("#!/bin/sh")
+    (tree / "run").chmod(0o755)
+    (tree / "link").symlink_to("deep/-f name")
+    assert podd(way, "cp", str(tree), f"{way.pod_id}:", **env).stderr == ""
+    assert podd(way, "cp", f"{way.pod_id}:tree", str(tmp_path / "back"), **env).stderr == ""
+    for root in (way.home / "tree", tmp_path / "back"):
+        assert (root / "deep" / "-f name").read_bytes() == (tree / "deep" / "-f name").read_bytes()
+        assert (root / "run").stat().st_mode & 0o777 == 0o755
+        assert (root / "link").readlink() == Path("deep/-f name")
+        assert (root / "deep" / "empty").is_dir()
+
+
+def test_podd_cp_puts_things_where_docker_cp_puts_them(way: Way, tmp_path: Path) -> None:
+    there = f"{way.pod_id}:"
+    file, tree = tmp_path / "file", tmp_path / "tree"
+    file.write_text("one")
+    tree.mkdir()
+    (tree / "leaf").write_text("leaf")
+
+    def copy(source: object, target: object) -> str:
+        done = podd(way, "cp", str(source), str(target))
+        assert (done.returncode != 0) == bool(done.stderr), done
+        return done.stderr
+
+    assert copy(file, f"{there}renamed") == ""
+    file.write_text("two")
+    assert copy(file, f"{there}renamed") == ""
+    assert (way.home / "renamed").read_text() == "two"
+    assert copy(tree, f"{there}new") == copy(tree, f"{there}new") == copy(f"{tree}/.", f"{there}new") == ""
+    assert sorted(str(path.relative_to(way.home / "new")) for path in (way.home / "new").rglob("*")) == [
+        "leaf",
+        "tree",
+        "tree/leaf",
+    ]
+    assert copy(f"{there}new/.", tmp_path / "tree") == ""
+    assert (tree / "tree" / "leaf").read_text() == "leaf"
+    assert copy(f"{there}renamed", tree) == ""
+    assert (tree / "renamed").read_text() == "two"
+
+    (way.home / "new" / "file").mkdir()
+    assert "a file cannot take its place" in copy(file, f"{there}new")
+    assert "a directory cannot take its place" in copy(tree, f"{there}renamed")
+    assert "no directory ./nowhere" in copy(file, f"{there}nowhere/x")
+    assert "no directory" in copy(file, f"{there}nowhere/")
+    assert "there is no ./nothing" in copy(f"{there}nothing", tmp_path)
+    assert "a directory cannot take its place" in copy(f"{there}new", file)
+    taken = _with_directory(tmp_path / "taken", "leaf")
+    assert "a file cannot take its place" in copy(f"{there}new/leaf", taken)
+    assert "One of the two" in copy(file, tree)
+
+
+def test_podd_cp_unpacks_nothing_outside_of_where_it_was_told_to(way: Way, tmp_path: Path) -> None:
+    hostile = way.home / "hostile"
+    hostile.mkdir()
+    (hostile / "away").symlink_to(tmp_path)
+    (hostile / "fine").write_text("fine")
+    done = podd(way, "cp", f"{way.pod_id}:hostile", str(tmp_path / "back"))
+    assert (done.returncode, (tmp_path / "back" / "fine").read_text()) == (1, "fine")
+    assert "left out" in done.stderr
+    assert not (tmp_path / "back" / "away").is_symlink()
+
+
+def test_podd_cp_is_in_the_audit_log_as_a_file_transfer(way: Way, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert podd(way, "cp", str(tmp_path / "file"), f"{way.pod_id}:").returncode == 0
+    found = podd(way, "audit", "--operation", "connect.files", "--json").stdout
+    assert way.pod_id in found
+
+
 # Private
+
+
+def podd(way: Way, *words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    command, *rest = words
+    return subprocess.run(
+        [sys.executable, "-m", "podd", command, "--config", str(way.daemon.config), *rest],
+        env=way.daemon.environment(**env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def _with_directory(place: Path, name: str) -> Path:
+    (place / name).mkdir(parents=True)
+    return place
 
 
 def _connects(port: int) -> bool:
