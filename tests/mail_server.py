@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.local_ports import free_port
 
 USER, PASSWORD = "podd", "a password of the tests"
 
@@ -70,7 +71,7 @@ def mail_server(
     how: dict[str, Any] = {"authenticator": check, "auth_required": True} if login else {}
     if tls is not None:
         how |= {"tls_context": tls, "require_starttls": True}
-    controller = Controller(box, hostname="127.0.0.1", port=port or _free_port(), **how)
+    controller = Controller(box, hostname="127.0.0.1", port=port or free_port(), **how)
     controller.start()
     box.port = controller.port
     try:
@@ -78,12 +79,6 @@ def mail_server(
     finally:
         box.release.set()
         controller.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def certificate(directory: Path) -> tuple[ssl.SSLContext, Path]:

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from podd.ids import new_id
 from podd.ports import Engine
 from podd.processes.engine import ProcessEngine
 from podd.wire.operator import AccountWish, NewAccount
+from tests.local_ports import free_port
 from tests.records import records
 from tests.waiting import PATIENCE, eventually
 
@@ -374,12 +374,6 @@ class Daemon:
 def worker_command(handler: str) -> str:
     """What a template's dockerArgs say so that the process engine runs this handler."""
     return f"python3 -u {HANDLERS} {handler}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _toml(table: Mapping[str, Any], path: str = "") -> str:

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import NewDaemon
-from tests.e2e.daemon import Daemon, free_port
+from tests.e2e.daemon import Daemon
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 IMAGE = os.environ.get("PODD_TEST_WORKER_IMAGE", "podd-test/worker:latest")

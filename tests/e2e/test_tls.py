@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from podd.certificates import facts
-from tests.e2e.daemon import Daemon, free_port
+from tests.e2e.daemon import Daemon
+from tests.local_ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
