@@ -265,6 +265,7 @@ class Limits(_Section):
     request_head_bytes: Positive = 64 * 1024
     request_head_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     keep_alive_seconds: Positive = 75
+    leave_seconds: Seconds = 1
     client_check_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5
     # What is remembered
     event_retention_seconds: Seconds = 2592000
@@ -559,6 +560,12 @@ class Metrics(_Section):
     endpoints: Annotated[int, Field(ge=0)] = 200
 
 
+class Vitals(_Section):
+    loop_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    writer_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60
+    reconciler_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 180
+
+
 class Settings(BaseSettings):
     """All settings, checked. Frozen; `load` is the way to get them, `Settings(...)` is for tests."""
 
@@ -594,6 +601,7 @@ class Settings(BaseSettings):
     accounts: Accounts = Accounts()
     audit: Audit = Audit()
     metrics: Metrics = Metrics()
+    vitals: Vitals = Vitals()
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

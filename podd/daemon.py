@@ -48,6 +48,7 @@ from podd.processes.engine import ProcessEngine
 from podd.proxy.front import Front
 from podd.proxy.health import Checks
 from podd.sealing import Sealer
+from podd.service_manager import ServiceManager
 from podd.services import (
     aftermath,
     arrears,
@@ -90,7 +91,7 @@ from podd.services.timekeeping import Timekeeper
 from podd.services.webhooks import Webhooks
 from podd.store import jobs, meta, notices, sealed
 from podd.store.db import Store, Tx, nothing
-from podd.vitals import LOOP, RECONCILER, WRITER, Vitals
+from podd.vitals import LOOP, RECONCILER, WRITER, Vitals, patience
 from podd.volumes.room import disk_room
 from podd.volumes.storage import Storage, open_storage, wanted
 from podd.wakeups import Bells
@@ -110,24 +111,26 @@ class WallClock:
 
 def serve(settings: Settings) -> None:
     """Run the daemon until SIGTERM or SIGINT. Raises DaemonError when it cannot start."""
+    manager = ServiceManager.found(os.environ)
     make_private_dir(settings.data_dir)
     with only_daemon(settings.data_dir):
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, manager))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, manager: ServiceManager) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="podd-engine"))
     leaving = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leaving.set)
-    async with _running(settings, WallClock()) as servers:
+    async with _running(settings, WallClock(), manager) as servers:
         stopped = asyncio.create_task(_first_to_stop(servers))
         asked = asyncio.create_task(leaving.wait())
         await asyncio.wait([asked, stopped], return_when=asyncio.FIRST_COMPLETED)
         exit_code = 0 if leaving.is_set() else 1  # the service manager starts us again after a failure
         if exit_code:
             log.error("a server ended by itself", reason=str(stopped.result()))
+        manager.tell(STOPPING="1", STATUS="leaving; containers stay")
         log.info("leaving")
     log.info("left")
     # Everything is stored and closed. A thread that still waits for the engine must not hold us up.
@@ -136,11 +139,11 @@ async def _serve(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Server]]:
+async def _running(settings: Settings, clock: Clock, manager: ServiceManager) -> AsyncIterator[list[Server]]:
     """Everything started, in the order it depends on each other; stopped in the other."""
     bells = Bells()
     known = catalogue(settings)
-    vitals = Vitals(clock.monotonic())
+    vitals = Vitals(clock.monotonic(), patience(settings.vitals))
     instruments = Instruments(settings.metrics.endpoints)
 
     def hear_change(what: str, facts: dict[str, object]) -> None:
@@ -160,8 +163,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
         nvml = NvmlProbe(ignored_xids=settings.gpus.ignored_xids)
         closing.callback(nvml.close)
         probe = JoinedProbe(nvml, DeclaredProbe(settings.gpus.simulated, known))
-        ways_in = open_ways_in(settings, info)
-        ssh = ssh_sockets(settings)
+        ways_in = open_ways_in(settings, info, manager)
+        ssh = ssh_sockets(settings, manager)
         for listener in (*ways_in.sockets, *ways_in.secure, *ssh):
             closing.callback(listener.close)
         certificate = await asyncio.to_thread(_certificate, settings, ways_in, clock)
@@ -221,7 +224,7 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             if certificate is not None:
                 servers.append(Server(everybody, ways_in.secure, settings, certificate.context))
             local = Reception(Door(app, local=True), podd)
-            servers.append(Server(local, [operator_socket(settings.data_dir)], settings))
+            servers.append(Server(local, [operator_socket(settings.data_dir, manager)], settings))
 
             async def look_at_certificate(now: int) -> None:
                 if certificate is not None:
@@ -230,8 +233,19 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             async def look_for_idle_pods(now: int) -> None:
                 await idle.tick(podd, telemetry.history, now)
 
+            serving = f"serving {settings.public_url}, engine {info.kind} {info.version}"
+
+            async def tell_manager(_now: int) -> None:
+                dead = vitals.dead(clock.monotonic())
+                if dead:
+                    manager.tell(STATUS=f"{serving}; silent for too long: {', '.join(dead)}")
+                else:
+                    away = "; the engine does not answer" if reconciler.engine_away else ""
+                    manager.tell(WATCHDOG="1", STATUS=serving + away)
+
             sampling = Loops(
                 [
+                    Loop("service manager", manager.watchdog_seconds / 4 or 15, tell_manager),
                     Loop("telemetry", settings.gpus.sample_seconds, telemetry.tick),
                     Loop("idle pods", 60, look_for_idle_pods),
                     Loop("certificate", settings.tls.look_seconds, look_at_certificate),
@@ -245,6 +259,8 @@ async def _running(settings: Settings, clock: Clock) -> AsyncIterator[list[Serve
             for server in servers:
                 await server.start()
             await gateway.start()
+            manager.drop_others()
+            manager.tell(READY="1", STATUS=serving)
             log.info(
                 "serving",
                 version=__version__,

@@ -18,6 +18,7 @@ from podd.config import Settings
 from podd.installation import OPERATORS_GROUP, DaemonError
 from podd.ports import EngineInfo
 from podd.proxy.client import ClientLimits, client_protocol
+from podd.service_manager import ServiceManager
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class WaysIn:
     worker_port: int
 
 
-def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
+def open_ways_in(settings: Settings, engine: EngineInfo, manager: ServiceManager) -> WaysIn:
     """The listening sockets, and where a container reaches one of them.
 
     Containers cannot reach the host's loopback. Unless podd listens everywhere, it listens on its own
@@ -48,17 +49,17 @@ def open_ways_in(settings: Settings, engine: EngineInfo) -> WaysIn:
         port = everywhere[0]
     elif (inside, port) not in addresses and not (inside in LOOPBACKS and addresses[0][0] in LOOPBACKS):
         addresses.append((inside, port))
-    sockets = [_listen(*address) for address in addresses]
-    return WaysIn(sockets, _secure(settings), f"http://{inside}:{port}", port)
+    sockets = [_listen(manager, *address) for address in addresses]
+    return WaysIn(sockets, _secure(settings, manager), f"http://{inside}:{port}", port)
 
 
-def ssh_sockets(settings: Settings) -> list[socket.socket]:
+def ssh_sockets(settings: Settings, manager: ServiceManager) -> list[socket.socket]:
     """Where the SSH gateway listens: its port, at the addresses of `listen`. Where that is taken there is no
     SSH; all else is served."""
     listeners = []
     for address in beside(settings, settings.gateway.ssh_port):
         try:
-            listeners.append(_listen(*address, setting="gateway.ssh_port"))
+            listeners.append(_listen(manager, *address, setting="gateway.ssh_port"))
         except DaemonError as error:
             log.error("no SSH gateway", reason=str(error))
     return listeners
@@ -69,12 +70,12 @@ def beside(settings: Settings, port: int) -> list[tuple[str, int]]:
     return [(host, port) for host in dict.fromkeys(host for host, _ in settings.addresses)] if port else []
 
 
-def _secure(settings: Settings) -> list[socket.socket]:
+def _secure(settings: Settings, manager: ServiceManager) -> list[socket.socket]:
     """As for SSH, a port that is taken stops nothing else, unless http leads there and nowhere else."""
     listeners = []
     for address in beside(settings, settings.tls.port):
         try:
-            listeners.append(_listen(*address, setting="tls.port"))
+            listeners.append(_listen(manager, *address, setting="tls.port"))
         except DaemonError as error:
             if settings.tls.http == "redirect":
                 raise
@@ -82,10 +83,17 @@ def _secure(settings: Settings) -> list[socket.socket]:
     return listeners
 
 
-def _listen(host: str, port: int, setting: str = "listen") -> socket.socket:
+def _listen(manager: ServiceManager, host: str, port: int, setting: str = "listen") -> socket.socket:
+    """One that the service manager has kept since an earlier start, or a new one for it to keep."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        (*_, address), *_ = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        kept = manager.kept(address)
+        if kept is not None:
+            return kept
+        listener = socket.create_server(address, family=family, backlog=2048)
+        manager.keep(listener)
+        return listener
     except OSError as error:
         # Python's own text repeats the address.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
@@ -95,9 +103,12 @@ def _listen(host: str, port: int, setting: str = "listen") -> socket.socket:
         ) from error
 
 
-def operator_socket(data_dir: Path) -> socket.socket:
+def operator_socket(data_dir: Path, manager: ServiceManager) -> socket.socket:
     """The operator's way in: whoever may open it needs no key."""
     path = data_dir / "podd.sock"
+    kept = manager.kept(str(path)) if path.is_socket() else None
+    if kept is not None:
+        return kept
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     # Made closed, opened to the group after it has its owner: there is no moment of mode 0777.
@@ -116,6 +127,7 @@ def operator_socket(data_dir: Path) -> socket.socket:
         os.chown(path, -1, grp.getgrnam(OPERATORS_GROUP).gr_gid)
     path.chmod(0o660)
     listener.listen(128)
+    manager.keep(listener)
     return listener
 
 
@@ -125,7 +137,12 @@ def web_server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None = No
     return uvicorn.Config(
         app,
         http=client_protocol(
-            ClientLimits(limits.request_head_bytes, limits.request_head_seconds, limits.client_check_seconds)
+            ClientLimits(
+                limits.request_head_bytes,
+                limits.request_head_seconds,
+                limits.client_check_seconds,
+                limits.leave_seconds,
+            )
         ),
         ws="websockets-sansio",
         ws_max_size=settings.proxy.message_bytes,

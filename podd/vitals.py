@@ -6,19 +6,27 @@ podd depends on: an engine that is away or a full disk is no reason to start the
 
 from collections.abc import Mapping
 
+from podd import config
+
 LOOP = "event loop"
 WRITER = "writer"
 RECONCILER = "reconciler"
 
-PATIENCE: Mapping[str, int] = {LOOP: 30_000, WRITER: 60_000, RECONCILER: 180_000}
-"""How long a part may be silent, in milliseconds. A reconciler's turn may wait for several answers of an
-engine that hangs, each `limits.engine_timeout_seconds`."""
+
+def patience(settings: config.Vitals) -> dict[str, int]:
+    """How long a part may be silent, in milliseconds."""
+    seconds = {
+        LOOP: settings.loop_seconds,
+        WRITER: settings.writer_seconds,
+        RECONCILER: settings.reconciler_seconds,
+    }
+    return {part: int(span * 1000) for part, span in seconds.items()}
 
 
 class Vitals:
     """Times are milliseconds of a clock that only goes forward (`Clock.monotonic`)."""
 
-    def __init__(self, now: int, patience: Mapping[str, int] = PATIENCE) -> None:
+    def __init__(self, now: int, patience: Mapping[str, int]) -> None:
         self._patience = patience
         self._seen = dict.fromkeys(patience, now)
 

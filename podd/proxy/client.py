@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 TOO_LONG = "The request's headers are too long."
 _KEY = "podd.client"
@@ -24,11 +24,12 @@ _ENDED = (7, 8)
 class ClientLimits:
     """`head_bytes` is the most that may come before a body and `head_seconds` how long that may take, from
     the first byte on or from the connection; a client that is not read is looked after every
-    `check_seconds`."""
+    `check_seconds`. When podd leaves, a connection has `leave_seconds` for its first request."""
 
     head_bytes: int
     head_seconds: float
     check_seconds: float
+    leave_seconds: float
 
 
 class Client:
@@ -80,6 +81,8 @@ class _Protocol(HttpToolsProtocol):
         self._head_alarm: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
         self._refused: _Refused | None = None
+        self._asked = False
+        self._leaving = False
         self._client = Client()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -113,6 +116,15 @@ class _Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._answer(self._refused or _Refused(400, msg))
 
+    def shutdown(self) -> None:
+        """A connection just accepted was not refused: its first request, which may be on its way,
+        is still answered."""
+        if not (self._asked or self._leaving):
+            self._leaving = True
+            self.loop.call_later(self._limits.leave_seconds, self.shutdown)
+        else:
+            super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         self._calm()
         super().timeout_keep_alive_handler()
@@ -141,6 +153,9 @@ class _Protocol(HttpToolsProtocol):
             self._refused = _Refused(400, "A request has exactly one Host.")
             raise self._refused
         super().on_headers_complete()
+        self._asked = True
+        if self._leaving and isinstance(self.cycle, RequestResponseCycle):  # else a WebSocket begins
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -43,7 +43,7 @@ from podd.services.telemetry import Telemetry
 from podd.services.terminals import Terminals
 from podd.store import gpus
 from podd.store.db import Store
-from podd.vitals import Vitals
+from podd.vitals import Vitals, patience
 from podd.wakeups import Bells
 from tests.database import empty_database
 from tests.fakes import FakeEngine, FakeVolumes, ManualClock
@@ -263,7 +263,7 @@ class Served:
         self.shells = Shells(self.podd, self.engine)
         self.terminals = Terminals(self.podd, self.shells)
         self.podd.store.on_batch = self.podd.instruments.note_commit
-        self.vitals = Vitals(self.clock.monotonic())
+        self.vitals = Vitals(self.clock.monotonic(), patience(self.settings.vitals))
         self.api = Api(
             self.podd,
             telemetry,

@@ -10,7 +10,7 @@ import pytest
 
 from podd.domain.errors import OUT_OF_STOCK, StorageFailed
 from podd.store import meta
-from podd.vitals import PATIENCE, WRITER
+from podd.vitals import WRITER
 from tests.api.conftest import NewPodd
 from tests.api.served import OPERATOR_KEY, QUICKLY, Served
 
@@ -33,7 +33,8 @@ def test_it_is_alive_and_ready_without_a_key(podd: Served) -> None:
 
 
 def test_livez_names_the_parts_that_are_dead(podd: Served) -> None:
-    long_ago = podd.clock.monotonic() - PATIENCE[WRITER] - 1
+    patient = int(podd.settings.vitals.writer_seconds * 1000)
+    long_ago = podd.clock.monotonic() - patient - 1
     podd.vitals.beat(WRITER, long_ago)
     answer = anonymous(podd, "/livez")
     assert (answer.status_code, answer.json()["dead"]) == (503, [WRITER])

@@ -22,6 +22,7 @@ from podd.processes.engine import ProcessEngine
 from podd.wire.operator import AccountWish, NewAccount
 from tests.local_ports import free_port
 from tests.records import records
+from tests.service_manager import Manager
 from tests.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
@@ -58,7 +59,8 @@ class Daemon:
     """`podd serve` on a free port of the loopback, with a data directory of its own and two simulated GPUs.
 
     Stopping and starting it again keeps port and data. `settings` are those of the settings file, nested as
-    there; `limits` are taken on top of the quick ones above. `close` leaves nothing behind.
+    there; `limits` are taken on top of the quick ones above; `manager` is its service manager, if it has one.
+    `close` leaves nothing behind.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Daemon:
         limits: Mapping[str, Any] = {},
         settings: Mapping[str, Any] = {},
         env: Mapping[str, str] = {},
+        manager: Manager | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.engine = engine
@@ -80,6 +83,7 @@ class Daemon:
         self.config = directory / "podd.toml"
         self.process: subprocess.Popen[bytes] | None = None
         self._env = env
+        self._manager = manager
         # No connection is kept: the daemon may be another one by the next request.
         self._http = httpx.Client(
             base_url=self.url, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
@@ -117,9 +121,12 @@ class Daemon:
         """Run it; returns once it is ready."""
         assert self.process is None, "it runs already"
         with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "podd", "serve", "--config", str(self.config)]
+            manager = self._manager
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "podd", "serve", "--config", str(self.config)],
-                env=self.environment(),
+                manager.command(*command) if manager else command,
+                env=self.environment(**(manager.environment() if manager else {})),
+                pass_fds=manager.file_descriptors if manager else (),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
