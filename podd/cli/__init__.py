@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from podd import __version__, daemon, doctor, log
+from podd import __version__, log
 from podd.cli.accounts import accounts
 from podd.cli.audit import audit
 from podd.cli.ca import ca
@@ -96,6 +96,8 @@ def way_in(
 @app.command(epilog="Example: podd serve --config /etc/podd/podd.toml")
 def serve(config: Config = None) -> None:
     """Run the daemon in the foreground until it is told to stop (Ctrl-C or SIGTERM)."""
+    from podd import daemon  # takes seconds, which the other commands have no need of
+
     settings = settings_of(config)
     log.configure(settings.log.level, settings.log.format)
     try:
@@ -107,6 +109,8 @@ def serve(config: Config = None) -> None:
 @app.command("doctor", epilog="Example: podd doctor --json")
 def run_doctor(config: Config = None, as_json: AsJson = False) -> None:
     """Check the machine: engine, GPUs, disk, ports, permissions. Exit code 1 if something fails."""
+    from podd import doctor
+
     checks = doctor.run(settings_of(config))
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=2))

@@ -10,7 +10,7 @@ import pytest
 from podd.client import Client
 from podd.wire.operator import MachineStatus
 from tests.e2e.conftest import NewDaemon
-from tests.e2e.daemon import free_port
+from tests.local_ports import free_port
 from tests.service_manager import Manager
 from tests.waiting import PATIENCE, eventually
 
